@@ -1,0 +1,60 @@
+// Intake: the one door for all mail, SMTP or HTTP.
+//
+// accept() checks what every way in must obey, completes the header section (Received first; Date and
+// Message-ID if missing, RFC 6409 8.2 and 8.3), takes an id, commits the message with all its recipients, and
+// only then answers and hands it to the queue. The rest of the content passes byte for byte. May be called on
+// any loop; `done` runs on that loop, never inside the call. Refusals are data: code and sentence, for SMTP
+// as they are, for HTTP by code.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mta/base/loop.h"
+#include "mta/base/rng.h"
+#include "mta/queue/dispatcher.h"
+#include "mta/wire/server_dialog.h"
+#include "spool/writer.h"
+
+namespace relay::intake {
+
+struct Submission {
+  spool::Origin origin = spool::Origin::smtp;
+  wire::Envelope envelope;
+  std::shared_ptr<Body> content;  // lines end in CRLF; not dot-stuffed
+  wire::Identity who;
+  std::vector<std::string> tags;
+  // For the Received field (RFC 5321 4.4).
+  std::string helo;
+  wire::PeerInfo peer;
+  std::string protocol;  // "ESMTPSA", "HTTP"... (RFC 3848)
+};
+
+struct Accepted {
+  MessageId id;
+  WallTime at;
+};
+using AcceptResult = std::expected<Accepted, wire::Reply>;
+
+struct IntakeSettings {
+  std::string host_name;  // in Received and in made-up Message-IDs
+  std::uint64_t message_bytes = 50u << 20;
+  std::uint32_t recipients = 1000;
+  std::uint32_t received_hops = 100;  // RFC 5321 6.3: loop detection by counting, at least 100
+};
+
+class Intake {
+ public:
+  // All outlive it. Rng is per call: each loop passes its own.
+  Intake(IntakeSettings settings, spool::Writer& writer, queue::Dispatcher& dispatcher)
+      : settings_(std::move(settings)), writer_(writer), dispatcher_(dispatcher) {}
+  void accept(Submission submission, Loop& home, Rng& rng, std::move_only_function<void(AcceptResult)> done);
+
+ private:
+  IntakeSettings settings_;
+  spool::Writer& writer_;
+  queue::Dispatcher& dispatcher_;
+};
+
+}  // namespace relay::intake

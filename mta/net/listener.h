@@ -1,0 +1,33 @@
+// Listener: a listening TCP (SO_REUSEPORT, so that every loop has its own) or Unix socket; hands accepted
+// descriptors (non-blocking, close-on-exec) to a function. When descriptors run out it pauses and goes on by
+// itself.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "mta/base/result.h"
+#include "mta/net/uv_loop.h"
+#include "mta/wire/dialog.h"
+
+namespace relay::net {
+
+class Listener {
+ public:
+  using OnAccept = std::move_only_function<void(int fd, const wire::PeerInfo& peer)>;
+  // The error names address, port and reason ("127.0.0.1:2587 is in use by another program").
+  static Result<std::unique_ptr<Listener>> tcp(UvLoop& loop, const std::string& address, std::uint16_t port,
+                                               OnAccept on_accept);
+  // A stale socket file is replaced; a live one is an error. Mode 0660.
+  static Result<std::unique_ptr<Listener>> local(UvLoop& loop, const std::string& path, OnAccept on_accept);
+  ~Listener();
+  std::uint16_t port() const;  // the one bound, also when 0 was asked for
+
+ private:
+  struct Impl;
+  explicit Listener(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace relay::net

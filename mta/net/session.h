@@ -1,0 +1,61 @@
+// Sessions: the only code that moves bytes between sockets and dialogs, and arms one timer for each.
+//
+// A SessionTable owns the sessions of one loop: socket, TLS engine if any, dialog, timer. They are named by
+// ids (slot, generation); a stale id finds nothing. After every event of a session its `progress` is called
+// with the id; during it the owner may use dialog(id), kick() and close() any session. A session is destroyed
+// only after the call stack has left it; the last `progress` comes with `over(id)` true. Reading stops while
+// the dialog wants `hold` or while more than Limits::unsent_bytes wait to be written; a session whose output
+// does not move for Limits::write_timeout is closed (a client that never reads). Sockets have TCP_NODELAY;
+// output leaves by one writev per turn where possible. All on the loop's thread.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "mta/net/dialer.h"
+#include "mta/net/tls.h"
+#include "mta/net/uv_loop.h"
+#include "mta/wire/dialog.h"
+
+struct uv_stream_s;
+
+namespace relay::net {
+
+struct SessionLimits {
+  std::size_t unsent_bytes = 1u << 20;
+  Duration write_timeout = std::chrono::minutes(5);
+  Duration handshake_timeout = std::chrono::seconds(60);  // TLS, from its start
+};
+
+class SessionTable {
+ public:
+  SessionTable(UvLoop& loop, SessionLimits limits);
+  ~SessionTable();  // closes every socket at once; no progress is called
+
+  using Id = SessionId;
+  using Progress = std::move_only_function<void(Id)>;
+
+  // Takes an accepted stream (already initialised on this loop). `tls`: for implicit TLS at once if implicit,
+  // else for STARTTLS; null without.
+  Id adopt(int fd, std::unique_ptr<wire::Dialog> dialog, std::shared_ptr<TlsContext> tls, bool implicit,
+           Progress progress);
+  Id connect(const Target& target, std::unique_ptr<wire::Dialog> dialog, std::shared_ptr<TlsContext> tls,
+             Progress progress);
+  wire::Dialog* dialog(Id id);
+  bool over(Id id) const;
+  void kick(Id id);   // the dialog has new output or changed what it wants
+  void close(Id id);  // at once
+  std::size_t size() const;
+  template <class F>
+  void for_each(F f) {
+    for_each_id([&](Id id) { f(id); });
+  }
+
+ private:
+  void for_each_id(const std::function<void(Id)>& f);
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace relay::net

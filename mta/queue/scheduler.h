@@ -1,0 +1,87 @@
+// Scheduler: one loop's share of the queue. It owns, for the sites that belong to its loop, every open
+// recipient, when each is due, the site's connections and limits, and what becomes of each attempt.
+//
+// A recipient's way: waiting (due in future) -> ready (in its site's list) -> in flight (in one transaction
+// of one connection) -> gone (terminal outcome submitted to the writer), or back to waiting with a new due
+// time; held recipients are not in memory's ready or waiting lists but known. The scheduler is the only one
+// that changes a recipient between two commits; the store follows. Everything on the loop's thread. Ports:
+// Loop, Dialer, Resolver, Writer, Store (reads), Rng; all outlive it. Recipients of one message with the same
+// site and due time go in one transaction, at most Settings::recipients_per_transaction. Connections are
+// reused while their site has ready mail, closed after Settings::idle. Memory: a waiting recipient costs
+// under 200 bytes; bodies of accepted mail stay until the first attempt, as long as the sum stays under
+// Settings::body_bytes, later ones are read from the store.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mta/base/loop.h"
+#include "mta/base/rng.h"
+#include "mta/dns/resolver.h"
+#include "mta/net/dialer.h"
+#include "mta/queue/route.h"
+#include "mta/queue/trouble.h"
+#include "spool/writer.h"
+
+namespace relay::queue {
+
+struct SchedulerSettings {
+  std::uint32_t connections_per_site = 20;         // at once; more is rude without knowing the site
+  std::uint32_t messages_per_connection = 100;     // then QUIT: many hosts limit it near there
+  std::uint32_t recipients_per_transaction = 100;  // RFC 5321 4.5.3.1.8: every server takes 100
+  std::uint32_t connections = 500;                 // all sites of this loop together
+  Duration idle = std::chrono::seconds(5);         // an open connection without mail, before QUIT
+  std::uint64_t body_bytes = 256u << 20;           // bodies kept in memory for the first attempt
+  RetrySettings retry;
+  wire::ClientSettings client;
+};
+
+// What an administrator selects by. Empty fields select everything.
+struct Selection {
+  std::optional<MessageId> message;
+  std::optional<std::string> domain;
+};
+enum class Control { retry, hold, release, cancel };
+struct ControlResult {
+  std::uint32_t changed = 0;
+  std::uint32_t in_flight = 0;  // being delivered at this moment, so not changed
+};
+
+struct SchedulerStats {
+  std::uint64_t open = 0, ready = 0, in_flight = 0, held = 0, connections = 0;
+  std::uint64_t delivered = 0, deferred = 0, failed = 0, in_doubt = 0;
+};
+
+class Scheduler {
+ public:
+  struct Ports {
+    Loop& loop;
+    net::Dialer& dialer;
+    dns::Resolver& resolver;
+    spool::Writer& writer;
+    const spool::Store& store;
+    const Router& router;
+    Rng& rng;
+  };
+  Scheduler(Ports ports, SchedulerSettings settings);
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // A message just committed; `recipients` are the indices whose sites are this loop's.
+  void enqueue(spool::MessagePtr message, std::vector<std::uint32_t> recipients);
+  void restore(spool::QueueEntry entry);  // at start-up
+  // Submits the changes; `done` runs once they are committed.
+  void control(Control what, const Selection& which,
+               std::move_only_function<void(Result<ControlResult>)> done);
+  SchedulerStats stats() const;
+  // Starts no new transaction; `done` when none is in flight any more and their outcomes are submitted.
+  void drain(Task done);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace relay::queue

@@ -1,0 +1,36 @@
+// Trouble: what every answer of a remote host, at every stage, means for a recipient. All failure policy is
+// here, and nowhere else. Pure.
+#pragma once
+#include <string>
+
+#include "mta/base/clock.h"
+#include "mta/base/rng.h"
+#include "mta/wire/client_dialog.h"
+
+namespace relay::queue {
+
+enum class Disposition { delivered, deferred, failed };
+
+struct Verdict {
+  Disposition disposition = Disposition::deferred;
+  bool in_doubt = false;       // lost after the final dot: the host may have the message
+  bool try_next_host = false;  // about the host, not the recipient: another of the site may do better
+  std::string detail;          // one human sentence: "connection refused while connecting"
+};
+
+Verdict judge(const wire::Fact& fact);
+
+struct RetrySettings {
+  Duration first = std::chrono::minutes(1);  // after the first failed attempt
+  double factor = 2.0;                       // growth
+  Duration longest = std::chrono::hours(4);  // between two attempts
+  Duration window =
+      std::chrono::hours(72);  // after acceptance the recipient fails with 4.4.7 (RFC 5321 4.5.4.1: 4-5 days
+                               // is the old advice; 72 h is what large senders use)
+  double jitter = 0.2;         // each pause is spread over +-20 %
+};
+
+// The pause after attempt number `attempts` (1 is the first) has failed.
+Duration retry_pause(const RetrySettings& settings, std::uint32_t attempts, Rng& rng);
+
+}  // namespace relay::queue

@@ -1,0 +1,117 @@
+// ClientDialog: the client's side of SMTP, for delivery. Pure; see dialog.h.
+//
+// States: connecting -> greeting -> ehlo -> [starttls -> ehlo] -> idle <-> (mail/rcpt/data, pipelined if
+// offered -> content -> final reply) -> quit -> closed. It reports facts, one per recipient: the stage
+// reached and the reply, or how the connection ended. What a fact means (delivered, deferred, failed, in
+// doubt) is decided in queue/trouble alone. Content is sent dot-stuffed (RFC 5321 4.5.2) from the shared Body
+// without copying it. Each stage has its row in a table of stage, timeout and human phrase ("sending RCPT
+// TO").
+#pragma once
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "mta/wire/dialog.h"
+#include "mta/wire/envelope.h"
+
+namespace relay::wire {
+
+enum class Stage {
+  connect,
+  greeting,
+  ehlo,
+  helo,
+  starttls,
+  handshake,
+  mail,
+  rcpt,
+  data,
+  content,
+  final_dot,
+  rset,
+  quit
+};
+std::string_view phrase(Stage stage);  // "sending RCPT TO"
+
+struct ClientTimeouts {  // RFC 5321 4.5.3.2: shorter ones break slow hosts; a shorter final_dot makes
+                         // duplicates
+  Duration connect = std::chrono::seconds(30);
+  Duration greeting = std::chrono::minutes(5);
+  Duration ehlo = std::chrono::minutes(5);
+  Duration starttls = std::chrono::minutes(2);
+  Duration mail = std::chrono::minutes(5);
+  Duration rcpt = std::chrono::minutes(5);
+  Duration data = std::chrono::minutes(2);
+  Duration content = std::chrono::minutes(3);  // each block written
+  Duration final_dot = std::chrono::minutes(10);
+  Duration rset = std::chrono::seconds(20);
+  Duration quit = std::chrono::seconds(5);
+};
+
+struct ClientSettings {
+  std::string ehlo_name;
+  enum class Tls { none, opportunistic, required } tls = Tls::opportunistic;
+  std::size_t reply_bytes = 64 * 1024;  // a whole multi-line reply; more is treated as a broken connection
+  std::uint32_t reply_lines = 500;      // the same
+  ClientTimeouts timeouts;
+};
+
+// One MAIL transaction: some recipients of one message that share a destination.
+struct Transaction {
+  std::string reverse_path;
+  std::vector<std::string> recipients;  // results come in this order
+  bool smtputf8 = false;
+  bool eight_bit = false;
+  BodyPtr body;
+};
+
+// What the host, or the connection, said last about this recipient.
+struct TimedOut {};
+struct Unsupported {      // the host lacks an extension the message needs; nothing was sent for this message
+  std::string extension;  // "SMTPUTF8", "8BITMIME", "STARTTLS"
+};
+using Answer = std::variant<Reply, Closed, TimedOut, Unsupported>;
+struct Fact {
+  Stage stage = Stage::connect;
+  Answer answer;
+};
+struct TransactionResult {
+  std::vector<Fact> recipients;  // one each, in order
+  bool tls = false;
+};
+
+class ClientDialog final : public Dialog {
+ public:
+  ClientDialog(ClientSettings settings, Instant now);  // connecting starts now: deadline() covers it
+  ~ClientDialog() override;
+
+  void on_open(const PeerInfo& peer, const TlsInfo* tls, Instant now) override;
+  void on_tls(const TlsInfo& tls, Instant now) override;
+  void on_bytes(std::string_view bytes, Instant now) override;
+  void on_timeout(Instant now) override;
+  void on_closed(const Closed& why, Instant now) override;
+  void on_sent(Instant now) override;  // so that content is timed per block, not as a whole
+  Output& output() override;
+  Want wants() const override;
+  Instant deadline() const override;
+
+  bool ready() const;     // greeting and EHLO are done and no transaction is under way
+  bool finished() const;  // closed, or will be as soon as output is sent: no further transaction
+  void start(Transaction transaction, Instant now);  // only when ready()
+  std::optional<TransactionResult> take_result();    // once after each start(), whatever happens
+  // Why the session ended before it was ready (refused, no greeting, EHLO refused, TLS required and
+  // missing...).
+  const std::optional<Fact>& session_failure() const;
+  void quit(Instant now);  // when ready(): QUIT, then close
+  const std::optional<TlsInfo>& tls() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace relay::wire

@@ -1,0 +1,51 @@
+// Api: the HTTP side. Translates requests to the calls SMTP uses too (intake, spool, keys, queue) and back.
+//
+// Routes of applications (/v1/…, Bearer key) and of relayctl (/admin/v1/…, only on the Unix socket, whose
+// file mode is the permission) are tables of method, path pattern and handler. handle() never throws; `done`
+// is called exactly once, on the calling loop, inside the call or later. One Api a loop.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "mta/base/loop.h"
+#include "mta/base/rng.h"
+#include "mta/intake/accept.h"
+#include "mta/intake/keys.h"
+#include "mta/net/http_dialog.h"
+#include "mta/queue/dispatcher.h"
+#include "spool/store.h"
+
+namespace relay::api {
+
+struct ApiSettings {
+  std::string host_name;
+  std::uint32_t recipients_per_field = 1000;
+  std::uint64_t attachment_bytes = 25u << 20;  // decoded, in all
+};
+
+enum class Door { application, administration };
+
+class Api {
+ public:
+  struct Ports {
+    Loop& loop;
+    Rng& rng;
+    intake::Intake& intake;
+    intake::KeyRing& keys;
+    queue::Dispatcher& dispatcher;
+    const spool::Store& store;
+  };
+  using Done = std::move_only_function<void(net::HttpResponse)>;
+  Api(Ports ports, ApiSettings settings);
+  ~Api();
+  void handle(net::HttpRequest request, Door door, Done done);
+  // problem+json (RFC 9457) for faults found before routing.
+  static net::HttpResponse problem(int status, std::string_view detail);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace relay::api

@@ -1,0 +1,154 @@
+// What the spool stores, in the domain's terms. Plain values; nothing of LMDB here (a PostgreSQL-protocol
+// store is to stand behind the same types).
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "mta/base/body.h"
+#include "mta/base/clock.h"
+#include "mta/base/ids.h"
+#include "mta/base/secret.h"
+#include "mta/wire/envelope.h"
+
+namespace relay::spool {
+
+enum class Origin : std::uint8_t { smtp = 1, http = 2 };
+
+// A message as accepted. Immutable; shared between intake, writer and queue.
+struct Message {
+  MessageId id;
+  AccountId account;
+  KeyId key;
+  Origin origin = Origin::smtp;
+  WallTime accepted;
+  wire::Envelope envelope;
+  // For lists and look-ups, from the header section; UTF-8, decoded, bounded by intake.
+  std::string from;
+  std::string subject;
+  std::string rfc_message_id;  // without angle brackets
+  std::vector<std::string> tags;
+  BodyPtr body;            // null when read back without its content
+  std::uint64_t size = 0;  // of the body, in bytes
+};
+using MessagePtr = std::shared_ptr<const Message>;
+
+// Where one recipient stands. queued and held are open; the others are terminal and final.
+enum class Status : std::uint8_t { queued = 1, held = 2, delivered = 3, failed = 4, cancelled = 5 };
+std::string_view text(Status status);  // "queued"
+inline bool terminal(Status s) { return s != Status::queued && s != Status::held; }
+
+enum class EventType : std::uint8_t {
+  queued = 1,
+  delivered = 2,
+  deferred = 3,
+  failed = 4,
+  held = 5,
+  released = 6,
+  cancelled = 7,
+  retried = 8
+};
+std::string_view text(EventType type);
+
+// Something that happened to one recipient. `queued` is not stored apart: the message record says it.
+struct Event {
+  EventType type = EventType::queued;
+  WallTime at;
+  std::uint32_t recipient = 0;
+  std::string stage;   // phrase of the SMTP stage, for attempts
+  std::string host;    // "mx.example.net [192.0.2.1]:25", for attempts
+  wire::Reply reply;   // code 0 if the host gave none
+  std::string detail;  // what happened if not a reply: "connection refused"
+  bool tls = false;
+  bool in_doubt = false;  // the connection was lost after the final dot
+  std::uint32_t duration_ms = 0;
+};
+
+struct RecipientState {
+  std::string address;
+  Status status = Status::queued;
+  WallTime next_attempt;  // of a queued one
+  std::uint32_t attempts = 0;
+  std::optional<Event> last;  // the newest event of an attempt
+};
+
+struct MessageView {
+  Message message;  // body null
+  std::vector<RecipientState> recipients;
+  std::vector<Event> events;  // by time
+};
+
+// An open recipient as the scheduler needs it: small.
+struct QueueEntry {
+  RecipientRef ref;
+  Status status = Status::queued;
+  WallTime due;
+  WallTime accepted;
+  std::uint32_t attempts = 0;
+  std::string domain;
+};
+
+// ---- keys ----
+struct ApiKey {
+  KeyId id;
+  AccountId account;
+  std::string label;
+  Digest hash{};  // SHA-256 of the whole key text; keys have 160 random bits, so no slow hash is needed
+  WallTime created;
+  std::optional<WallTime> revoked;
+};
+
+// ---- operations: what may change, applied in batches, each batch in one durable commit ----
+struct Accept {
+  MessagePtr message;
+  WallTime due;
+};                  // due: first attempt
+struct Attempted {  // the outcome of one attempt for one recipient
+  RecipientRef ref;
+  Event event;                     // delivered, deferred or failed
+  Status status = Status::queued;  // queued (with due), delivered or failed
+  WallTime due;
+};
+struct SetStatus {  // hold, release (queued), cancel, retry now (queued with due)
+  RecipientRef ref;
+  Event event;
+  Status status = Status::held;
+  WallTime due;
+};
+struct PutKey {
+  ApiKey key;
+};  // insert or replace
+struct Purge {
+  WallTime before;
+  std::uint32_t at_most = 1000;
+};  // forget closed messages accepted before
+using Operation = std::variant<Accept, Attempted, SetStatus, PutKey, Purge>;
+
+// ---- queries ----
+struct MessageQuery {
+  std::optional<AccountId> account;
+  std::optional<MessageId> before;  // cursor: strictly older than
+  std::uint32_t limit = 50;
+};
+struct QueueQuery {
+  std::optional<std::string> domain;
+  std::optional<Status> status;
+  std::optional<RecipientRef> after;  // cursor
+  std::uint32_t limit = 50;
+};
+struct QueueRow {
+  QueueEntry entry;
+  std::string address;
+  std::string reverse_path;
+  AccountId account;
+  std::uint64_t size = 0;
+};
+struct Counts {
+  std::uint64_t messages = 0, queued = 0;
+};  // queued: open recipients
+
+}  // namespace relay::spool
