@@ -79,7 +79,7 @@ struct RecipientState {
 struct MessageView {
   Message message;  // body null
   std::vector<RecipientState> recipients;
-  std::vector<Event> events;  // by time
+  std::vector<Event> events;  // by time; begins with a `queued` event for each recipient
 };
 
 // An open recipient as the scheduler needs it: small.
@@ -106,7 +106,7 @@ struct ApiKey {
 struct Accept {
   MessagePtr message;
   WallTime due;
-};                  // due: first attempt
+};  // due: first attempt
 struct Attempted {  // the outcome of one attempt for one recipient
   RecipientRef ref;
   Event event;                     // delivered, deferred or failed

@@ -1,0 +1,251 @@
+#include "spool/records.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "mta/base/result.h"
+
+namespace relay::spool {
+namespace {
+
+std::string_view bytes_of(const MessageId& id) {
+  return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
+}
+
+// FNV-1a: its values are part of the format.
+std::uint64_t hash_of(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : text) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3;
+  return hash;
+}
+
+std::uint32_t number_at(std::string_view key, std::size_t offset) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<std::uint8_t>(key[offset + i]);
+  return value;
+}
+
+Status status_from(Source& source) {
+  const std::uint8_t value = source.u8();
+  if (value < std::uint8_t(Status::queued) || value > std::uint8_t(Status::cancelled)) source.spoil();
+  return static_cast<Status>(value);
+}
+
+EventType event_type_from(Source& source) {
+  const std::uint8_t value = source.u8();
+  if (value < std::uint8_t(EventType::queued) || value > std::uint8_t(EventType::retried)) source.spoil();
+  return static_cast<EventType>(value);
+}
+
+enum EnvelopeFlags : std::uint8_t { smtputf8 = 1, eight_bit = 2 };
+enum EventFlags : std::uint8_t { tls = 1, in_doubt = 2 };
+
+}  // namespace
+
+void RowKey::append(std::string_view bytes) {
+  RELAY_ASSERT(size_ + bytes.size() <= bytes_.size());
+  std::memcpy(bytes_.data() + size_, bytes.data(), bytes.size());
+  size_ += bytes.size();
+}
+
+void RowKey::append(std::uint64_t value, int bytes) {
+  RELAY_ASSERT(size_ + static_cast<std::size_t>(bytes) <= bytes_.size());
+  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8)
+    bytes_[size_++] = static_cast<char>(value >> shift & 0xff);
+}
+
+RowKey RowKey::message(const MessageId& id) {
+  RowKey key;
+  key.append(bytes_of(id));
+  return key;
+}
+
+RowKey RowKey::part(const MessageId& id, std::uint32_t number) {
+  RowKey key = message(id);
+  key.append(number, 4);
+  return key;
+}
+
+RowKey RowKey::recipient(const RecipientRef& ref) { return part(ref.message, ref.index); }
+
+RowKey RowKey::event(const RecipientRef& ref, std::uint32_t sequence) {
+  RowKey key = recipient(ref);
+  key.append(sequence, 4);
+  return key;
+}
+
+RowKey RowKey::account(const AccountId& account, const MessageId& id) {
+  RowKey key;
+  key.append(hash_of(account.value), 8);
+  key.append(bytes_of(id));
+  return key;
+}
+
+MessageId message_of(std::string_view key) {
+  MessageId id;
+  std::memcpy(id.bytes.data(), key.data(), std::min(key.size(), id.bytes.size()));
+  return id;
+}
+
+RecipientRef recipient_of(std::string_view key) {
+  return {message_of(key), key.size() >= 20 ? number_at(key, 16) : 0};
+}
+
+std::string describe(Table table, std::string_view key) {
+  if (table == Table::keys) return fmt::format("key {}", key);
+  if (table == Table::meta || table == Table::accounts || key.size() < 16) return "its own";
+  const std::string id = message_of(key).text();
+  if (key.size() < 20) return id;
+  const bool parts = table == Table::bodies || table == Table::rest;
+  return fmt::format("{}, {} {}", id, parts ? "part" : "recipient", number_at(key, 16));
+}
+
+void encode_message(const Message& message, std::uint32_t chunks, std::string& out) {
+  Sink sink(out);
+  sink.u8(static_cast<std::uint8_t>(message.origin));
+  sink.u8(static_cast<std::uint8_t>((message.envelope.smtputf8 ? smtputf8 : 0) |
+                                    (message.envelope.eight_bit ? eight_bit : 0)));
+  sink.time(message.accepted);
+  sink.text(message.account.value);
+  sink.text(message.key.value);
+  sink.text(message.from);
+  sink.text(message.subject);
+  sink.text(message.rfc_message_id);
+  sink.count(message.tags.size());
+  for (const auto& tag : message.tags) sink.text(tag);
+  sink.count(message.size);
+  sink.count(chunks);
+  sink.text(message.envelope.reverse_path);
+  sink.count(message.envelope.recipients.size());
+  for (const auto& recipient : message.envelope.recipients) sink.text(recipient.address);
+}
+
+std::optional<MessageRecord> decode_message(const MessageId& id, std::string_view payload) {
+  MessageRecord record;
+  Message& message = record.message;
+  Source source(payload);
+  message.id = id;
+  const std::uint8_t origin = source.u8();
+  if (origin != std::uint8_t(Origin::smtp) && origin != std::uint8_t(Origin::http)) source.spoil();
+  message.origin = static_cast<Origin>(origin);
+  const std::uint8_t flags = source.u8();
+  if (flags > (smtputf8 | eight_bit)) source.spoil();
+  message.envelope.smtputf8 = (flags & smtputf8) != 0;
+  message.envelope.eight_bit = (flags & eight_bit) != 0;
+  message.accepted = source.time();
+  message.account.value = source.text();
+  message.key.value = source.text();
+  message.from = source.text();
+  message.subject = source.text();
+  message.rfc_message_id = source.text();
+  message.tags.resize(source.items());
+  for (auto& tag : message.tags) tag = source.text();
+  message.size = source.count();
+  const std::uint64_t chunks = source.count();
+  if (chunks > UINT32_MAX) source.spoil();
+  record.chunks = static_cast<std::uint32_t>(chunks);
+  message.envelope.reverse_path = source.text();
+  message.envelope.recipients.resize(source.items());
+  for (auto& recipient : message.envelope.recipients) recipient.address = source.text();
+  if (!source.done()) return std::nullopt;
+  return record;
+}
+
+void encode_queue(const QueueRecord& record, std::string& out) {
+  Sink sink(out);
+  sink.u8(static_cast<std::uint8_t>(record.status));
+  sink.u32(record.attempts);
+  sink.u32(record.next_event);
+  sink.time(record.due);
+  sink.time(record.accepted);
+  sink.text(record.domain);
+}
+
+std::optional<QueueRecord> decode_queue(std::string_view payload) {
+  QueueRecord record;
+  Source source(payload);
+  record.status = status_from(source);
+  record.attempts = source.u32();
+  record.next_event = source.u32();
+  record.due = source.time();
+  record.accepted = source.time();
+  record.domain = source.text();
+  if (!source.done() || terminal(record.status)) return std::nullopt;
+  return record;
+}
+
+void encode_event(const Event& event, Status status, std::uint32_t attempts, std::string& out) {
+  Sink sink(out);
+  sink.u8(static_cast<std::uint8_t>(event.type));
+  sink.u8(static_cast<std::uint8_t>(status));
+  sink.u8(static_cast<std::uint8_t>((event.tls ? tls : 0) | (event.in_doubt ? in_doubt : 0)));
+  sink.time(event.at);
+  sink.count(attempts);
+  sink.count(event.duration_ms);
+  sink.text(event.stage);
+  sink.text(event.host);
+  sink.text(event.detail);
+  sink.u32(static_cast<std::uint32_t>(event.reply.code));
+  sink.text(event.reply.enhanced);
+  sink.count(event.reply.lines.size());
+  for (const auto& line : event.reply.lines) sink.text(line);
+}
+
+std::optional<EventRecord> decode_event(std::uint32_t recipient, std::string_view payload) {
+  EventRecord record;
+  Event& event = record.event;
+  Source source(payload);
+  event.recipient = recipient;
+  event.type = event_type_from(source);
+  record.status = status_from(source);
+  const std::uint8_t flags = source.u8();
+  if (flags > (tls | in_doubt)) source.spoil();
+  event.tls = (flags & tls) != 0;
+  event.in_doubt = (flags & in_doubt) != 0;
+  event.at = source.time();
+  const std::uint64_t attempts = source.count();
+  const std::uint64_t duration = source.count();
+  if (attempts > UINT32_MAX || duration > UINT32_MAX) source.spoil();
+  record.attempts = static_cast<std::uint32_t>(attempts);
+  event.duration_ms = static_cast<std::uint32_t>(duration);
+  event.stage = source.text();
+  event.host = source.text();
+  event.detail = source.text();
+  event.reply.code = static_cast<int>(source.u32());
+  event.reply.enhanced = source.text();
+  event.reply.lines.resize(source.items());
+  for (auto& line : event.reply.lines) line = source.text();
+  if (!source.done()) return std::nullopt;
+  return record;
+}
+
+void encode_key(const ApiKey& key, std::string& out) {
+  Sink sink(out);
+  sink.text(key.account.value);
+  sink.text(key.label);
+  sink.text({reinterpret_cast<const char*>(key.hash.data()), key.hash.size()});
+  sink.time(key.created);
+  sink.u8(key.revoked ? 1 : 0);
+  if (key.revoked) sink.time(*key.revoked);
+}
+
+std::optional<ApiKey> decode_key(std::string_view id, std::string_view payload) {
+  ApiKey key;
+  Source source(payload);
+  key.id.value = id;
+  key.account.value = source.text();
+  key.label = source.text();
+  const std::string_view hash = source.text();
+  if (hash.size() == key.hash.size())
+    std::memcpy(key.hash.data(), hash.data(), hash.size());
+  else
+    source.spoil();
+  key.created = source.time();
+  if (source.flag()) key.revoked = source.time();
+  if (!source.done()) return std::nullopt;
+  return key;
+}
+
+}  // namespace relay::spool

@@ -1,0 +1,71 @@
+// Records: the keys and the payloads of every table, as spool/FORMAT.md describes them.
+//
+// Encoders append to a string the caller keeps, so that a busy writer does not allocate. Decoders take a
+// payload out of its frame and answer nothing for one without legal meaning: an enum out of range, a count
+// past the end, bytes left over. Pure; any thread.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "spool/codec.h"
+#include "spool/types.h"
+
+namespace relay::spool {
+
+// ---- keys ----
+class RowKey {
+ public:
+  std::string_view view() const { return {bytes_.data(), size_}; }
+  static RowKey message(const MessageId& id);
+  static RowKey part(const MessageId& id, std::uint32_t number);  // of bodies and of rest
+  static RowKey recipient(const RecipientRef& ref);
+  static RowKey event(const RecipientRef& ref, std::uint32_t sequence);
+  // Under the account's 64-bit hash: accounts of equal hash share a range, the record tells them apart.
+  static RowKey account(const AccountId& account, const MessageId& id);
+
+ private:
+  void append(std::string_view bytes);
+  void append(std::uint64_t value, int bytes);  // big-endian, so that keys sort as numbers
+  std::array<char, 24> bytes_{};
+  std::size_t size_ = 0;
+};
+
+MessageId message_of(std::string_view key);       // of messages, rest, bodies, queue and events
+RecipientRef recipient_of(std::string_view key);  // of queue and events
+// "msg_…", "msg_…, recipient 3": for sentences about damage.
+std::string describe(Table table, std::string_view key);
+
+// ---- payloads ----
+struct MessageRecord {
+  Message message;           // without id (the key has it) and body
+  std::uint32_t chunks = 0;  // of the body
+};
+void encode_message(const Message& message, std::uint32_t chunks, std::string& out);
+std::optional<MessageRecord> decode_message(const MessageId& id, std::string_view payload);
+
+struct QueueRecord {
+  Status status = Status::queued;
+  std::uint32_t attempts = 0;
+  std::uint32_t next_event = 0;  // sequence number of the recipient's next event
+  WallTime due;
+  WallTime accepted;
+  std::string_view domain;  // into what was decoded
+};
+void encode_queue(const QueueRecord& record, std::string& out);
+std::optional<QueueRecord> decode_queue(std::string_view payload);
+
+struct EventRecord {
+  Event event;
+  Status status = Status::queued;  // of the recipient after the event
+  std::uint32_t attempts = 0;      // the same
+};
+void encode_event(const Event& event, Status status, std::uint32_t attempts, std::string& out);
+std::optional<EventRecord> decode_event(std::uint32_t recipient, std::string_view payload);
+
+void encode_key(const ApiKey& key, std::string& out);
+std::optional<ApiKey> decode_key(std::string_view id, std::string_view payload);
+
+}  // namespace relay::spool

@@ -1,0 +1,30 @@
+#include "spool/types.h"
+
+namespace relay::spool {
+
+std::string_view text(Status status) {
+  switch (status) {
+    case Status::queued: return "queued";
+    case Status::held: return "held";
+    case Status::delivered: return "delivered";
+    case Status::failed: return "failed";
+    case Status::cancelled: return "cancelled";
+  }
+  return "unknown";
+}
+
+std::string_view text(EventType type) {
+  switch (type) {
+    case EventType::queued: return "queued";
+    case EventType::delivered: return "delivered";
+    case EventType::deferred: return "deferred";
+    case EventType::failed: return "failed";
+    case EventType::held: return "held";
+    case EventType::released: return "released";
+    case EventType::cancelled: return "cancelled";
+    case EventType::retried: return "retried";
+  }
+  return "unknown";
+}
+
+}  // namespace relay::spool
