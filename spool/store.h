@@ -49,7 +49,10 @@ class Store {
 struct LmdbSettings {
   std::string directory;                  // made if missing, mode 0700
   std::uint64_t map_bytes = 64ull << 30;  // the largest the file may grow to; address space, not disk
-  bool sync = true;                       // false only for simulation and tests: a crash then loses commits
+  // New mail is refused (Errc::full) while less than this, or an eighth of map_bytes, would stay free in map
+  // and disk: the outcomes of what is queued must still fit.
+  std::uint64_t reserve_bytes = 64ull << 20;
+  bool sync = true;  // false only for simulation and tests: a crash then loses commits
 };
 
 // Opens or makes a spool; takes a lock so that no second process writes to it.

@@ -6,9 +6,14 @@
 // are posted once per executor, in the order of submission. The queue is bounded: over it submit() answers
 // false and keeps nothing, and the caller says 452 or 503. Outcomes (Attempted, SetStatus) are never refused:
 // a reserve is theirs. Order of submission is order of application. After a final error (Store::apply) every
-// operation fails with it, from then on. ThreadWriter owns one thread; its destructor commits what was
-// submitted, then joins. In simulation tests/sim's writer implements the same interface on the virtual clock.
+// operation fails with it, from then on. When the store is full (Errc::full) a batch's outcomes are committed
+// without the rest of it, and if even they find no room they wait and are tried again; all else of the batch
+// fails with Errc::full. A batch in which nobody waits (every `done` is empty) may linger, so that outcomes
+// share the commits of new mail; a crash then forgets them, and those attempts may be repeated. ThreadWriter
+// owns one thread; its destructor commits what was submitted, then joins. In simulation tests/sim's writer
+// implements the same interface on the virtual clock.
 #pragma once
+#include <chrono>
 #include <functional>
 #include <memory>
 
@@ -31,8 +36,10 @@ class Writer {
 struct WriterSettings {
   std::size_t queue_bytes =
       256u << 20;  // bodies and records waiting for a commit; over it new mail is refused
-  std::size_t batch_bytes = 32u << 20;   // one commit at most; more lengthens the wait of those in it
-  std::size_t batch_operations = 10000;  // the same
+  std::size_t batch_bytes = 32u << 20;         // one commit at most; more lengthens the wait of those in it
+  std::size_t batch_operations = 10000;        // the same
+  std::chrono::milliseconds linger{20};        // a batch nobody waits for, before its commit
+  std::chrono::milliseconds full_pause{1000};  // between two tries to store outcomes when nothing fits
 };
 
 // What a running writer can tell, read from any thread.

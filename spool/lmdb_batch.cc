@@ -1,0 +1,308 @@
+#include "spool/lmdb_batch.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "spool/lmdb_message.h"
+
+namespace relay::spool {
+namespace {
+
+// A body's bytes in order, across its segments.
+class BodyBytes {
+ public:
+  explicit BodyBytes(const Body& body) : segments_(body.segments()) {}
+  void copy(char* to, std::size_t bytes) {
+    while (bytes > 0) {
+      const std::string& segment = segments_[segment_];
+      const std::size_t taken = std::min(bytes, segment.size() - offset_);
+      std::memcpy(to, segment.data() + offset_, taken);
+      to += taken, bytes -= taken, offset_ += taken;
+      if (offset_ == segment.size()) ++segment_, offset_ = 0;
+    }
+  }
+
+ private:
+  const std::vector<std::string>& segments_;
+  std::size_t segment_ = 0, offset_ = 0;
+};
+
+bool belongs(std::string_view key, const RowKey& message) { return key.starts_with(message.view()); }
+
+}  // namespace
+
+std::uint64_t space_for_new_mail(std::span<const Operation> batch) {
+  constexpr std::uint64_t message_bytes = 4096;    // its share of the tables' pages
+  constexpr std::uint64_t recipient_bytes = 1024;  // address, queue row, and the first event to come
+  std::uint64_t bytes = 0;
+  for (const auto& operation : batch)
+    if (const auto* accept = std::get_if<Accept>(&operation))
+      bytes += message_bytes + recipient_bytes * accept->message->envelope.recipients.size() +
+               (accept->message->body ? accept->message->body->size() : 0);
+  return bytes;
+}
+
+Batch::Batch(Cursor messages, Cursor rest, Cursor bodies, Cursor queue, Cursor events, Cursor keys,
+             Cursor accounts, Progress& progress, Scratch& scratch, std::size_t value_bytes)
+    : messages_(std::move(messages)),
+      rest_(std::move(rest)),
+      bodies_(std::move(bodies)),
+      queue_(std::move(queue)),
+      events_(std::move(events)),
+      keys_(std::move(keys)),
+      accounts_(std::move(accounts)),
+      progress_(progress),
+      scratch_(scratch),
+      value_bytes_(value_bytes) {}
+
+Result<Batch> Batch::begin(const Txn& txn, Progress& progress, Scratch& scratch) {
+  auto messages = Cursor::open(txn, Table::messages);
+  auto rest = Cursor::open(txn, Table::rest);
+  auto bodies = Cursor::open(txn, Table::bodies);
+  auto queue = Cursor::open(txn, Table::queue);
+  auto events = Cursor::open(txn, Table::events);
+  auto keys = Cursor::open(txn, Table::keys);
+  auto accounts = Cursor::open(txn, Table::accounts);
+  for (const auto* cursor : {&messages, &rest, &bodies, &queue, &events, &keys, &accounts})
+    if (!*cursor) return std::unexpected(cursor->error());
+  return Batch(std::move(*messages), std::move(*rest), std::move(*bodies), std::move(*queue),
+               std::move(*events), std::move(*keys), std::move(*accounts), progress, scratch,
+               txn.environment().value_bytes());
+}
+
+Result<void> Batch::add(const Operation& operation) {
+  struct Visitor {
+    Batch& batch;
+    Result<void> operator()(const Accept& o) const { return batch.accept(o); }
+    Result<void> operator()(const Attempted& o) const {
+      return batch.change(o.ref, o.event, o.status, o.due, true);
+    }
+    Result<void> operator()(const SetStatus& o) const {
+      return batch.change(o.ref, o.event, o.status, o.due, false);
+    }
+    Result<void> operator()(const PutKey& o) const { return batch.put_key(o.key); }
+    Result<void> operator()(const Purge& o) const { return batch.purge(o); }
+  };
+  return std::visit(Visitor{*this}, operation);
+}
+
+// ---- accept ----
+
+Result<void> Batch::accept(const Accept& accept) {
+  const Message& message = *accept.message;
+  const auto& recipients = message.envelope.recipients;
+  const std::size_t per_chunk = value_bytes_ - frame_bytes;
+  // Without a recipient it is closed from the start, and a closed message has no body.
+  const std::uint64_t bytes = message.body && !recipients.empty() ? message.body->size() : 0;
+  const auto chunks = static_cast<std::uint32_t>((bytes + per_chunk - 1) / per_chunk);
+  const auto fresh = put_message(message, chunks);
+  if (!fresh) return std::unexpected(fresh.error());
+  if (!*fresh) {
+    ++applied_.stale;
+    return {};
+  }
+  if (chunks > 0)
+    if (auto r = put_body(message); !r) return r;
+  for (std::uint32_t i = 0; i < recipients.size(); ++i) {
+    QueueRecord row;
+    row.due = accept.due;
+    row.accepted = message.accepted;
+    row.domain = wire::domain_of(recipients[i].address);
+    const RowKey key = RowKey::recipient({message.id, i});
+    begin_frame(scratch_.record);
+    encode_queue(row, scratch_.record);
+    seal(Table::queue, key.view(), scratch_.record);
+    if (auto r = queue_.put(key.view(), scratch_.record); !r) return r;
+  }
+  return accounts_.put(RowKey::account(message.account, message.id).view(), {});
+}
+
+// The record in pieces of one page: the first is the row of `messages`, the others are rows of `rest`.
+Result<bool> Batch::put_message(const Message& message, std::uint32_t chunks) {
+  std::string& record = scratch_.record;
+  std::string& piece = scratch_.piece;
+  record.clear();
+  encode_message(message, chunks, record);
+  const std::size_t first = value_bytes_ - frame_bytes - sizeof(std::uint32_t);
+  const std::size_t other = value_bytes_ - frame_bytes;
+  const std::size_t more = record.size() > first ? (record.size() - first + other - 1) / other : 0;
+  const RowKey key = RowKey::message(message.id);
+  begin_frame(piece);
+  Sink(piece).u32(static_cast<std::uint32_t>(more));
+  piece.append(record, 0, first);
+  seal(Table::messages, key.view(), piece);
+  const auto fresh = messages_.insert(key.view(), piece);
+  if (!fresh || !*fresh) return fresh;
+  for (std::uint32_t i = 0; i < more; ++i) {
+    const RowKey part = RowKey::part(message.id, i);
+    begin_frame(piece);
+    piece.append(record, first + i * other, other);
+    seal(Table::rest, part.view(), piece);
+    if (auto r = rest_.put(part.view(), piece); !r) return std::unexpected(r.error());
+  }
+  return true;
+}
+
+Result<void> Batch::put_body(const Message& message) {
+  BodyBytes bytes(*message.body);
+  const std::size_t per_chunk = value_bytes_ - frame_bytes;
+  std::uint64_t left = message.body->size();
+  for (std::uint32_t number = 0; left > 0; ++number) {
+    const std::size_t taken = std::min<std::uint64_t>(left, per_chunk);
+    const RowKey key = RowKey::part(message.id, number);
+    const auto room = bodies_.reserve(key.view(), frame_bytes + taken);
+    if (!room) return std::unexpected(room.error());
+    bytes.copy(*room + frame_bytes, taken);
+    seal(Table::bodies, key.view(), *room, taken);
+    left -= taken;
+  }
+  return {};
+}
+
+// ---- what happens to a recipient ----
+
+Result<void> Batch::change(const RecipientRef& ref, const Event& event, Status status, WallTime due,
+                           bool attempt) {
+  const RowKey key = RowKey::recipient(ref);
+  const auto found = queue_.seek(key.view());
+  if (!found) return std::unexpected(found.error());
+  if (!*found) {  // terminal, or never known
+    ++applied_.stale;
+    return {};
+  }
+  const auto payload = queue_.payload();
+  if (!payload) return std::unexpected(payload.error());
+  auto row = decode_queue(*payload);
+  if (!row) return queue_.damaged();
+
+  const std::uint32_t sequence = row->next_event++;
+  if (attempt) ++row->attempts;
+  // Held is an administrator's decision: an attempt that was under way then and failed does not undo it.
+  row->status = attempt && row->status == Status::held && status == Status::queued ? Status::held : status;
+  row->due = due;
+  // The row's domain lies in the page that put() or erase() may change: encode first.
+  begin_frame(scratch_.record);
+  encode_queue(*row, scratch_.record);
+  seal(Table::queue, key.view(), scratch_.record);
+  if (terminal(row->status)) {
+    if (auto r = close(ref); !r) return r;
+  } else if (auto r = queue_.put(key.view(), scratch_.record); !r) {
+    return r;
+  }
+
+  const RowKey event_key = RowKey::event(ref, sequence);
+  begin_frame(scratch_.record);
+  encode_event(event, row->status, row->attempts, scratch_.record);
+  seal(Table::events, event_key.view(), scratch_.record);
+  return events_.put(event_key.view(), scratch_.record);
+}
+
+// The queue row the cursor stands on goes; with the last of its message goes the body.
+Result<void> Batch::close(const RecipientRef& ref) {
+  if (auto r = queue_.erase(); !r) return r;
+  const auto still_open = open(ref.message);
+  if (!still_open) return std::unexpected(still_open.error());
+  if (*still_open) return {};
+  if (ref.message < progress_.purged_to) progress_.closed_behind.push_back(ref.message);
+  const auto erased = erase_all(bodies_, ref.message);
+  if (!erased) return std::unexpected(erased.error());
+  return {};
+}
+
+Result<bool> Batch::open(const MessageId& id) {
+  const RowKey key = RowKey::message(id);
+  const auto found = queue_.seek_from(key.view());
+  if (!found) return found;
+  return *found && belongs(queue_.key(), key);
+}
+
+Result<std::uint64_t> Batch::erase_all(Cursor& cursor, const MessageId& id) {
+  const RowKey key = RowKey::message(id);
+  std::uint64_t erased = 0;
+  auto found = cursor.seek_from(key.view());
+  for (; found && *found && belongs(cursor.key(), key); found = cursor.next()) {
+    if (auto r = cursor.erase(); !r) return std::unexpected(r.error());
+    ++erased;
+  }
+  if (!found) return std::unexpected(found.error());
+  return erased;
+}
+
+// ---- keys ----
+
+Result<void> Batch::put_key(const ApiKey& key) {
+  begin_frame(scratch_.record);
+  encode_key(key, scratch_.record);
+  seal(Table::keys, key.id.value, scratch_.record);
+  return keys_.put(key.id.value, scratch_.record);
+}
+
+// ---- purge ----
+
+Result<void> Batch::purge(const Purge& purge) {
+  // A commit others wait for must stay short: so many records for each message allowed, open ones passed
+  // over included. The last message may go over it.
+  constexpr std::uint64_t records_per_message = 20;
+  std::uint64_t budget = purge.at_most * records_per_message;
+  std::uint32_t left = purge.at_most;
+  const auto spend = [&](const MessageId& id) -> Result<void> {
+    const auto cost = forget(id);
+    if (!cost) return std::unexpected(cost.error());
+    budget -= std::min(budget, *cost);
+    if (*cost > 0) --left, ++applied_.purged;
+    return {};
+  };
+  auto& behind = progress_.closed_behind;
+  while (left > 0 && budget > 0 && !behind.empty()) {
+    const MessageId id = behind.back();
+    if (id.time() >= purge.before) break;
+    behind.pop_back();
+    if (auto r = spend(id); !r) return r;
+  }
+  while (left > 0 && budget > 0) {
+    const auto found = messages_.seek_from(RowKey::message(progress_.purged_to).view());
+    if (!found) return std::unexpected(found.error());
+    if (!*found) break;
+    const MessageId id = message_of(messages_.key());
+    if (id.time() >= purge.before) break;
+    const auto still_open = open(id);
+    if (!still_open) return std::unexpected(still_open.error());
+    if (*still_open)
+      --budget;
+    else if (auto r = spend(id); !r)
+      return r;
+    // The next possible id.
+    progress_.purged_to = id;
+    auto& bytes = progress_.purged_to.bytes;
+    for (std::size_t i = bytes.size(); i-- > 0 && ++bytes[i] == 0;) {
+    }
+  }
+  return {};
+}
+
+// Answers how many records it took; 0 if the message is not known.
+Result<std::uint64_t> Batch::forget(const MessageId& id) {
+  auto found = messages_.seek(RowKey::message(id).view());
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return 0;
+  // Of a damaged record the account cannot be told; its row of `accounts` stays, and list() passes over it.
+  const auto record = read_message(messages_, rest_, scratch_.record);
+  if (!record && record.error().code != Errc::corrupt) return std::unexpected(record.error());
+  if (auto r = messages_.erase(); !r) return std::unexpected(r.error());
+  if (record) {
+    found = accounts_.seek(RowKey::account(record->message.account, id).view());
+    if (!found) return std::unexpected(found.error());
+    if (*found)
+      if (auto r = accounts_.erase(); !r) return std::unexpected(r.error());
+  }
+  std::uint64_t erased = 2;
+  for (Cursor* cursor : {&events_, &rest_}) {
+    const auto more = erase_all(*cursor, id);
+    if (!more) return more;
+    erased += *more;
+  }
+  return erased;
+}
+
+}  // namespace relay::spool

@@ -1,0 +1,60 @@
+// Batch: what each operation does to the tables, inside one write transaction. The writer's thread alone.
+//
+// A batch is given operations one by one and must die before its transaction commits or aborts. What it
+// learns for later batches (Progress) counts only if the commit succeeds.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "spool/lmdb_env.h"
+#include "spool/records.h"
+#include "spool/store.h"
+
+namespace relay::spool {
+
+// Kept between batches.
+struct Progress {
+  // Purge has looked at every message older than this; the open ones among them are not looked at again, but
+  // named in `closed_behind` when they close.
+  MessageId purged_to;
+  std::vector<MessageId> closed_behind;
+};
+
+// Buffers for encoding, kept so that a batch allocates nothing per record.
+struct Scratch {
+  std::string record, piece;
+};
+
+class Batch {
+ public:
+  static Result<Batch> begin(const Txn& txn, Progress& progress, Scratch& scratch);
+  Result<void> add(const Operation& operation);
+  const Applied& applied() const { return applied_; }
+
+ private:
+  Batch(Cursor messages, Cursor rest, Cursor bodies, Cursor queue, Cursor events, Cursor keys,
+        Cursor accounts, Progress& progress, Scratch& scratch, std::size_t value_bytes);
+  Result<void> accept(const Accept& accept);
+  Result<bool> put_message(const Message& message, std::uint32_t chunks);
+  Result<void> put_body(const Message& message);
+  Result<void> change(const RecipientRef& ref, const Event& event, Status status, WallTime due, bool attempt);
+  Result<void> close(const RecipientRef& ref);
+  Result<void> put_key(const ApiKey& key);
+  Result<void> purge(const Purge& purge);
+  Result<std::uint64_t> forget(const MessageId& id);
+  Result<bool> open(const MessageId& id);  // has it an open recipient?
+  Result<std::uint64_t> erase_all(Cursor& cursor, const MessageId& id);
+
+  Cursor messages_, rest_, bodies_, queue_, events_, keys_, accounts_;
+  Progress& progress_;
+  Scratch& scratch_;
+  std::size_t value_bytes_;
+  Applied applied_;
+};
+
+// What a batch's new mail will take, roughly, in bytes.
+std::uint64_t space_for_new_mail(std::span<const Operation> batch);
+
+}  // namespace relay::spool

@@ -1,0 +1,204 @@
+#include "spool/lmdb_env.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "mta/base/clock.h"
+
+namespace relay::spool {
+namespace {
+
+constexpr std::string_view format_version = "1";
+constexpr std::size_t page_header_bytes = 16;  // of an LMDB page
+constexpr unsigned max_readers = 510;          // at one moment; each thread holds one for microseconds
+constexpr std::array tables = {Table::meta,  Table::messages, Table::rest, Table::bodies,
+                               Table::queue, Table::events,   Table::keys, Table::accounts};
+
+std::string reason(int code) { return std::system_category().message(code); }
+
+MDB_val val(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
+
+// Who holds a lock file: its content, a process id.
+std::string holder(int descriptor) {
+  char content[32];
+  const ssize_t got = ::pread(descriptor, content, sizeof content, 0);
+  long process = 0;
+  if (got > 0 && std::from_chars(content, content + got, process).ec == std::errc{})
+    return fmt::format("process {}", process);
+  return "another process";
+}
+
+}  // namespace
+
+File::~File() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Environment::Environment(const LmdbSettings& settings) : settings_(settings) {}
+
+Result<std::unique_ptr<Environment>> Environment::open(const LmdbSettings& settings) {
+  std::unique_ptr<Environment> environment(new Environment(settings));
+  if (auto r = environment->make_directory(); !r) return std::unexpected(r.error());
+  if (auto r = environment->lock(); !r) return std::unexpected(r.error());
+  if (auto r = environment->open_env(); !r) return std::unexpected(r.error());
+  if (auto r = environment->check_format(); !r) return std::unexpected(r.error());
+  if (auto r = environment->open_tables(); !r) return std::unexpected(r.error());
+  return environment;
+}
+
+Result<void> Environment::make_directory() {
+  const std::filesystem::path directory(settings_.directory);
+  std::error_code error;
+  if (directory.has_parent_path()) std::filesystem::create_directories(directory.parent_path(), error);
+  if (!error && ::mkdir(directory.c_str(), 0700) == 0) return {};
+  if (!error && errno == EEXIST && std::filesystem::is_directory(directory, error)) return {};
+  return fail(Errc::system, fmt::format("could not make the spool directory {}: {}", settings_.directory,
+                                        error ? error.message() : reason(errno)));
+}
+
+// flock(2), because it goes with the process however that ends. LMDB's own lock file serves its readers and
+// would let a second writer in.
+Result<void> Environment::lock() {
+  const std::string path = settings_.directory + "/relay.lock";
+  lock_ = File(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (lock_.get() < 0) return fail(Errc::system, fmt::format("could not open {}: {}", path, reason(errno)));
+  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK)
+      return fail(Errc::system, fmt::format("could not lock {}: {}", path, reason(errno)));
+    return fail(Errc::conflict, fmt::format("the spool {} is in use by {}, which holds {}",
+                                            settings_.directory, holder(lock_.get()), path));
+  }
+  const std::string process = fmt::format("{}\n", ::getpid());
+  if (::ftruncate(lock_.get(), 0) != 0 || ::pwrite(lock_.get(), process.data(), process.size(), 0) < 0)
+    return fail(Errc::full, fmt::format("could not write {}: {}", path, reason(errno)));
+  return {};
+}
+
+Result<void> Environment::open_env() {
+  const std::string doing = fmt::format("open the spool {}", settings_.directory);
+  MDB_env* raw = nullptr;
+  if (const int code = mdb_env_create(&raw); code != 0) return lmdb_failure(code, doing);
+  env_.reset(raw);
+  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  settings_.map_bytes = std::max(settings_.map_bytes / page * page, 64 * page);
+  // No read-ahead: look-ups are random, and pages nobody asked for push out those in use. No thread-local
+  // readers: a thread may read while it holds another reading, as in a callback of scan_queue.
+  const unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (settings_.sync ? 0 : MDB_NOSYNC);
+  int code = mdb_env_set_mapsize(raw, settings_.map_bytes);
+  if (code == 0) code = mdb_env_set_maxdbs(raw, tables.size());
+  if (code == 0) code = mdb_env_set_maxreaders(raw, max_readers);
+  if (code == 0) code = mdb_env_open(raw, settings_.directory.c_str(), flags, 0600);
+  if (code != 0) return lmdb_failure(code, doing);
+  MDB_stat stat{};
+  mdb_env_stat(raw, &stat);
+  page_bytes_ = stat.ms_psize;
+  value_bytes_ = page_bytes_ - page_header_bytes;
+  return {};
+}
+
+// The version is plain text outside of any frame, so that every later format can tell it too.
+Result<void> Environment::check_format() {
+  auto txn = Txn::begin_write(*this);
+  if (!txn) return std::unexpected(txn.error());
+  const std::string doing = fmt::format("read the format of the spool {}", settings_.directory);
+  MDB_dbi root = 0;
+  MDB_stat stat{};
+  int code = mdb_dbi_open(txn->get(), nullptr, 0, &root);
+  if (code == 0) code = mdb_stat(txn->get(), root, &stat);
+  if (code != 0) return lmdb_failure(code, doing);
+  const bool fresh = stat.ms_entries == 0;
+  MDB_dbi meta = 0;
+  code = mdb_dbi_open(txn->get(), name(Table::meta).data(), fresh ? MDB_CREATE : 0, &meta);
+  if (code == MDB_NOTFOUND)
+    return fail(Errc::invalid, fmt::format("{} holds an LMDB file that is not a spool", settings_.directory));
+  if (code != 0) return lmdb_failure(code, doing);
+  MDB_val key = val("format");
+  MDB_val value = val(format_version);
+  if (!fresh) {
+    code = mdb_get(txn->get(), meta, &key, &value);
+    if (code != 0) return lmdb_failure(code, doing);
+    const std::string_view found(static_cast<const char*>(value.mv_data), value.mv_size);
+    if (found == format_version) return {};
+    return fail(Errc::invalid,
+                fmt::format("the spool {} has format {:?}, and this program knows format {} only: it was "
+                            "written by another version of the relay",
+                            settings_.directory, found.substr(0, 20), format_version));
+  }
+  code = mdb_put(txn->get(), meta, &key, &value, 0);
+  const std::string created = format_rfc3339(system_wall());
+  key = val("created");
+  value = val(created);
+  if (code == 0) code = mdb_put(txn->get(), meta, &key, &value, 0);
+  if (code != 0) return lmdb_failure(code, doing);
+  return txn->commit();
+}
+
+Result<void> Environment::open_tables() {
+  auto txn = Txn::begin_write(*this);
+  if (!txn) return std::unexpected(txn.error());
+  for (const Table table : tables) {
+    const int code =
+        mdb_dbi_open(txn->get(), name(table).data(), MDB_CREATE, &dbis_[static_cast<std::size_t>(table)]);
+    if (code != 0) return lmdb_failure(code, fmt::format("open the spool's table {}", name(table)));
+  }
+  return txn->commit();
+}
+
+// Pages that commits have freed and later ones may reuse: the lists of LMDB's table 0, each with its length
+// in front.
+Result<std::uint64_t> Environment::free_bytes() const {
+  const std::string_view doing = "count the spool's free pages";
+  auto txn = Txn::begin_read(*this);
+  if (!txn) return std::unexpected(txn.error());
+  MDB_cursor* cursor = nullptr;
+  if (const int code = mdb_cursor_open(txn->get(), 0, &cursor); code != 0) return lmdb_failure(code, doing);
+  const std::unique_ptr<MDB_cursor, decltype(&mdb_cursor_close)> owner(cursor, &mdb_cursor_close);
+  std::uint64_t pages = 0;
+  MDB_val key{};
+  MDB_val value{};
+  int code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+  for (; code == 0; code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+    std::size_t length = 0;
+    if (value.mv_size >= sizeof length) std::memcpy(&length, value.mv_data, sizeof length);
+    pages += length;
+  }
+  if (code != MDB_NOTFOUND) return lmdb_failure(code, doing);
+  return pages * page_bytes_;
+}
+
+Result<bool> Environment::has_room(std::uint64_t bytes) {
+  MDB_envinfo info{};
+  mdb_env_info(env_.get(), &info);
+  struct statvfs disk{};
+  if (::statvfs(settings_.directory.c_str(), &disk) != 0)
+    return fail(Errc::system, fmt::format("could not ask for the free space of {}: {}", settings_.directory,
+                                          reason(errno)));
+  const std::uint64_t used = (info.me_last_pgno + 1) * page_bytes_;
+  const std::uint64_t growth = std::min<std::uint64_t>(info.me_mapsize > used ? info.me_mapsize - used : 0,
+                                                       std::uint64_t{disk.f_bavail} * disk.f_frsize);
+  const std::uint64_t needed = bytes + std::min<std::uint64_t>(settings_.reserve_bytes, info.me_mapsize / 8);
+  if (growth >= needed) return true;
+  // The file cannot grow by that much; pages inside it may be free. Counting them is slow, so a count serves
+  // until what was taken since has used it up.
+  if (growth + free_estimate_ < needed) {
+    const auto free = free_bytes();
+    if (!free) return std::unexpected(free.error());
+    free_estimate_ = *free;
+  }
+  if (growth + free_estimate_ < needed) return false;
+  free_estimate_ -= std::min(free_estimate_, bytes);
+  return true;
+}
+
+}  // namespace relay::spool

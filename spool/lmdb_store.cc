@@ -1,0 +1,118 @@
+#include "spool/lmdb_store.h"
+
+#include <utility>
+
+#include "spool/lmdb_message.h"
+
+namespace relay::spool {
+
+Result<std::unique_ptr<Store>> open_lmdb(const LmdbSettings& settings) {
+  auto environment = Environment::open(settings);
+  if (!environment) return std::unexpected(environment.error());
+  return std::make_unique<LmdbStore>(std::move(*environment));
+}
+
+Result<Applied> LmdbStore::apply(std::span<const Operation> batch) {
+  if (const std::uint64_t bytes = space_for_new_mail(batch); bytes > 0) {
+    const auto room = environment_->has_room(bytes);
+    if (!room) return std::unexpected(room.error());
+    if (!*room)
+      return fail(Errc::full, "the spool is full: what is left of it is kept for the queued mail's outcomes");
+  }
+  auto txn = Txn::begin_write(*environment_);
+  if (!txn) return std::unexpected(txn.error());
+  Progress progress = progress_;
+  auto applied = add_all(*txn, batch, progress);
+  if (!applied) return applied;
+  if (auto r = txn->commit(); !r) return std::unexpected(r.error());
+  progress_ = std::move(progress);
+  return applied;
+}
+
+// The batch's cursors end here, before the transaction does.
+Result<Applied> LmdbStore::add_all(const Txn& txn, std::span<const Operation> batch, Progress& progress) {
+  auto open_batch = Batch::begin(txn, progress, scratch_);
+  if (!open_batch) return std::unexpected(open_batch.error());
+  for (const auto& operation : batch)
+    if (auto r = open_batch->add(operation); !r) return std::unexpected(r.error());
+  return open_batch->applied();
+}
+
+Result<std::optional<MessageView>> LmdbStore::find(MessageId id) const {
+  auto txn = Txn::begin_read(*environment_);
+  if (!txn) return std::unexpected(txn.error());
+  auto messages = Cursor::open(*txn, Table::messages);
+  if (!messages) return std::unexpected(messages.error());
+  const auto found = messages->seek(RowKey::message(id).view());
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return std::nullopt;
+  auto rest = Cursor::open(*txn, Table::rest);
+  auto queue = Cursor::open(*txn, Table::queue);
+  auto events = Cursor::open(*txn, Table::events);
+  for (const auto* cursor : {&rest, &queue, &events})
+    if (!*cursor) return std::unexpected(cursor->error());
+  std::string scratch;
+  auto record = read_message(*messages, *rest, scratch);
+  if (!record) return std::unexpected(record.error());
+  auto view = read_view(std::move(record->message), *queue, *events, Detail::recipients_and_events);
+  if (!view) return std::unexpected(view.error());
+  return std::move(*view);
+}
+
+Result<MessagePtr> LmdbStore::load(MessageId id) const {
+  auto txn = Txn::begin_read(*environment_);
+  if (!txn) return std::unexpected(txn.error());
+  auto messages = Cursor::open(*txn, Table::messages);
+  auto rest = Cursor::open(*txn, Table::rest);
+  auto queue = Cursor::open(*txn, Table::queue);
+  auto bodies = Cursor::open(*txn, Table::bodies);
+  for (const auto* cursor : {&messages, &rest, &queue, &bodies})
+    if (!*cursor) return std::unexpected(cursor->error());
+  const RowKey key = RowKey::message(id);
+  auto found = messages->seek(key.view());
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return fail(Errc::not_found, "the spool does not know " + id.text());
+  found = queue->seek_from(key.view());
+  if (!found) return std::unexpected(found.error());
+  if (!*found || message_of(queue->key()) != id)
+    return fail(Errc::not_found, "the content of " + id.text() + " is gone: no recipient is open any more");
+  std::string scratch;
+  auto record = read_message(*messages, *rest, scratch);
+  if (!record) return std::unexpected(record.error());
+  auto body = read_body(*record, *bodies);
+  if (!body) return std::unexpected(body.error());
+  if ((*body)->size() != record->message.size)
+    return fail(Errc::corrupt, "the content of " + id.text() + " is not as long as its record says");
+  record->message.body = std::move(*body);
+  return std::make_shared<const Message>(std::move(record->message));
+}
+
+Result<Counts> LmdbStore::counts() const {
+  auto txn = Txn::begin_read(*environment_);
+  if (!txn) return std::unexpected(txn.error());
+  const auto messages = txn->entries(Table::messages);
+  if (!messages) return std::unexpected(messages.error());
+  const auto queued = txn->entries(Table::queue);
+  if (!queued) return std::unexpected(queued.error());
+  return Counts{.messages = *messages, .queued = *queued};
+}
+
+Result<std::vector<ApiKey>> LmdbStore::keys() const {
+  auto txn = Txn::begin_read(*environment_);
+  if (!txn) return std::unexpected(txn.error());
+  auto cursor = Cursor::open(*txn, Table::keys);
+  if (!cursor) return std::unexpected(cursor.error());
+  std::vector<ApiKey> keys;
+  auto found = cursor->first();
+  for (; found && *found; found = cursor->next()) {
+    const auto payload = cursor->payload();
+    if (!payload) return std::unexpected(payload.error());
+    auto key = decode_key(cursor->key(), *payload);
+    if (!key) return cursor->damaged();
+    keys.push_back(std::move(*key));
+  }
+  if (!found) return std::unexpected(found.error());
+  return keys;
+}
+
+}  // namespace relay::spool

@@ -1,0 +1,35 @@
+// LmdbStore: the Store on one LMDB file. The tables are described in spool/FORMAT.md.
+//
+// apply() runs on the writer's thread. Each read opens its own transaction and ends it before it answers;
+// those that may go through millions of rows (scan_queue, list_queue) do so in slices, each a transaction of
+// its own, so that no page is kept from reuse for long. What changes between two slices is seen or not.
+#pragma once
+#include <memory>
+
+#include "spool/lmdb_batch.h"
+#include "spool/lmdb_env.h"
+#include "spool/store.h"
+
+namespace relay::spool {
+
+class LmdbStore final : public Store {
+ public:
+  explicit LmdbStore(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {}
+  Result<Applied> apply(std::span<const Operation> batch) override;
+  Result<std::optional<MessageView>> find(MessageId id) const override;
+  Result<MessagePtr> load(MessageId id) const override;
+  Result<std::vector<MessageView>> list(const MessageQuery& query) const override;
+  Result<std::vector<QueueRow>> list_queue(const QueueQuery& query) const override;
+  Result<Counts> counts() const override;
+  Result<std::vector<ApiKey>> keys() const override;
+  Result<void> scan_queue(const std::function<bool(QueueEntry)>& each) const override;
+
+ private:
+  Result<Applied> add_all(const Txn& txn, std::span<const Operation> batch, Progress& progress);
+
+  std::unique_ptr<Environment> environment_;
+  Progress progress_;  // the writer's
+  Scratch scratch_;    // the writer's
+};
+
+}  // namespace relay::spool
