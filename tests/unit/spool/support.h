@@ -1,0 +1,132 @@
+// What the spool's tests share: a directory that goes with its owner, messages, and operations on them.
+#pragma once
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "mta/base/rng.h"
+#include "spool/store.h"
+
+namespace relay::spool::test {
+
+class TempDir {
+ public:
+  TempDir() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "spool-test-XXXXXX").string();
+    RELAY_ASSERT(mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  ~TempDir() { std::filesystem::remove_all(path_); }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  std::string spool() const { return path_ + "/spool"; }
+
+ private:
+  std::string path_;
+};
+
+inline WallTime at(std::int64_t seconds) { return WallTime(std::chrono::seconds(seconds)); }
+
+// Ids in order of `number`: accepted at that second.
+inline MessageId id(std::uint32_t number) {
+  MessageId id;
+  const std::uint64_t ms = std::uint64_t{number} * 1000;
+  for (std::size_t i = 0; i < 6; ++i) id.bytes[i] = static_cast<std::uint8_t>(ms >> (8 * (5 - i)));
+  id.bytes[15] = 7;
+  return id;
+}
+
+inline std::string some_bytes(std::size_t size, std::uint64_t seed) {
+  SeededRng rng(seed);
+  std::string bytes(size, '\0');
+  rng.fill({reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()});
+  return bytes;
+}
+
+struct Sample {
+  std::uint32_t number = 1;
+  std::uint32_t recipients = 1;
+  std::string content = "Subject: hello\r\n\r\nbody\r\n";
+  std::string account = "acme";
+};
+
+inline MessagePtr message(const Sample& sample) {
+  Message m;
+  m.id = id(sample.number);
+  m.account.value = sample.account;
+  m.key.value = "abcdefghjkmn";
+  m.origin = Origin::http;
+  m.accepted = at(sample.number);
+  m.envelope.reverse_path = "sender@example.org";
+  for (std::uint32_t i = 0; i < sample.recipients; ++i)
+    m.envelope.recipients.push_back(
+        {"r" + std::to_string(i) + "@d" + std::to_string(i % 3) + ".example.net"});
+  m.envelope.eight_bit = true;
+  m.from = "Sender <sender@example.org>";
+  m.subject = "hello " + std::to_string(sample.number);
+  m.rfc_message_id = "x@example.org";
+  m.tags = {"one", "two"};
+  m.body = std::make_shared<const Body>(sample.content);
+  m.size = m.body->size();
+  return std::make_shared<const Message>(std::move(m));
+}
+
+inline Accept accept(const Sample& sample) { return {message(sample), at(sample.number)}; }
+
+inline Event event(EventType type, std::int64_t seconds) {
+  Event e;
+  e.type = type;
+  e.at = at(seconds);
+  e.stage = "sending RCPT TO";
+  e.host = "mx.example.net [192.0.2.1]:25";
+  e.reply = {450, "4.2.1", {"busy", "later"}};
+  e.detail = "why";
+  e.tls = true;
+  e.duration_ms = 12;
+  return e;
+}
+
+inline Attempted attempted(RecipientRef ref, Status status, std::int64_t seconds = 100) {
+  const EventType type = status == Status::delivered ? EventType::delivered
+                         : status == Status::failed  ? EventType::failed
+                                                     : EventType::deferred;
+  return {ref, event(type, seconds), status, at(seconds + 60)};
+}
+
+inline SetStatus set_status(RecipientRef ref, EventType type, Status status, std::int64_t seconds = 100) {
+  Event e;
+  e.type = type;
+  e.at = at(seconds);
+  return {ref, e, status, at(seconds + 60)};
+}
+
+// The value, or a failed test with the error's sentence.
+template <class T>
+T must(Result<T> result) {
+  if (!result) FAIL(result.error().message);
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+template <class... Operations>
+Applied apply(Store& store, Operations... operations) {
+  std::vector<Operation> batch;
+  (batch.emplace_back(std::move(operations)), ...);
+  return must(store.apply(batch));
+}
+
+inline LmdbSettings settings(const TempDir& directory) {
+  LmdbSettings s;
+  s.directory = directory.spool();
+  s.map_bytes = 256u << 20;
+  s.sync = false;
+  return s;
+}
+
+inline std::unique_ptr<Store> open(const TempDir& directory) { return must(open_lmdb(settings(directory))); }
+
+}  // namespace relay::spool::test
