@@ -1,11 +1,18 @@
 // ClientDialog: the client's side of SMTP, for delivery. Pure; see dialog.h.
 //
 // States: connecting -> greeting -> ehlo -> [starttls -> ehlo] -> idle <-> (mail/rcpt/data, pipelined if
-// offered -> content -> final reply) -> quit -> closed. It reports facts, one per recipient: the stage
-// reached and the reply, or how the connection ended. What a fact means (delivered, deferred, failed, in
-// doubt) is decided in queue/trouble alone. Content is sent dot-stuffed (RFC 5321 4.5.2) from the shared Body
-// without copying it. Each stage has its row in a table of stage, timeout and human phrase ("sending RCPT
-// TO").
+// offered -> content -> final reply [-> rset]) -> quit -> closed. It reports facts, one per recipient: the
+// stage reached and the reply, or how the connection ended. What a fact means (delivered, deferred, failed,
+// in doubt) is decided in queue/trouble alone. Content is sent dot-stuffed (RFC 5321 4.5.2) from the shared
+// Body without copying it. Each stage has its row in a table of stage, timeout and human phrase ("sending
+// RCPT TO").
+//
+// The owner's loop after every event, and after start(): take_result() if there is one; then, if finished(),
+// forget the session; if ready(), start() or quit(); else wait. After a result the dialog may be neither (a
+// refused transaction is taken back by RSET first). When the session ended with session_failure() at starttls
+// or handshake and TLS is only opportunistic, the owner may dial the host again with Tls::none; a host that
+// refuses STARTTLS with a reply is gone on with in clear without that. Whatever comes while nothing is owed,
+// and replies that are none, end the session: the stream is out of step.
 #pragma once
 #include <chrono>
 #include <memory>
@@ -57,6 +64,7 @@ struct ClientSettings {
   enum class Tls { none, opportunistic, required } tls = Tls::opportunistic;
   std::size_t reply_bytes = 64 * 1024;  // a whole multi-line reply; more is treated as a broken connection
   std::uint32_t reply_lines = 500;      // the same
+  std::size_t content_block_bytes = 256 * 1024;  // of content in output() at once; on_sent() asks for more
   ClientTimeouts timeouts;
 };
 
@@ -72,7 +80,7 @@ struct Transaction {
 // What the host, or the connection, said last about this recipient.
 struct TimedOut {};
 struct Unsupported {      // the host lacks an extension the message needs; nothing was sent for this message
-  std::string extension;  // "SMTPUTF8", "8BITMIME", "STARTTLS"
+  std::string extension;  // "SMTPUTF8", "SIZE" (the message is larger than offered), "STARTTLS"
 };
 using Answer = std::variant<Reply, Closed, TimedOut, Unsupported>;
 struct Fact {
@@ -102,7 +110,8 @@ class ClientDialog final : public Dialog {
   bool ready() const;     // greeting and EHLO are done and no transaction is under way
   bool finished() const;  // closed, or will be as soon as output is sent: no further transaction
   void start(Transaction transaction, Instant now);  // only when ready()
-  std::optional<TransactionResult> take_result();    // once after each start(), whatever happens
+  // Once after each start(), whatever happens; at once if nothing had to be sent (Unsupported).
+  std::optional<TransactionResult> take_result();
   // Why the session ended before it was ready (refused, no greeting, EHLO refused, TLS required and
   // missing...).
   const std::optional<Fact>& session_failure() const;
