@@ -22,7 +22,7 @@ struct RouteRule {
 
 // Where a site's mail goes. Recipients with equal `site` share queue, connections and limits, on one loop.
 struct Destination {
-  std::string site;    // "mx:example.com", or "host:127.0.0.1:2526"
+  std::string site;    // "mx:example.com", "host:127.0.0.1:2526"; with "/tls" after it if tls_required
   std::string domain;  // for MX look-up
   std::optional<HostPort> fixed;
   bool tls_required = false;

@@ -1,0 +1,173 @@
+#include "mta/queue/trouble.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace relay::queue {
+namespace {
+
+using wire::Stage;
+using enum Disposition;
+
+// What an answer is, as far as policy cares.
+enum class Kind {
+  accepted,        // 2xx
+  out_of_step,     // 3xx, or a code that no reply has
+  shutting_down,   // 421, legal at any stage (RFC 5321 3.8)
+  too_many,        // 452 or 552 to RCPT
+  transient,       // other 4xx
+  permanent,       // other 5xx
+  closed,          // the connection ended, or never was
+  timed_out,       //
+  lacks_smtputf8,  // the host does not offer what the message needs
+  lacks_size,
+  lacks_8bitmime,
+  lacks_starttls,
+};
+
+struct Rule {
+  Kind kind;
+  Stage from, to;  // inclusive, in the order of enum Stage
+  Disposition disposition;
+  bool in_doubt = false;
+  bool try_next_host = false;
+};
+
+constexpr bool doubt = true;
+constexpr bool next_host = true;
+
+// The whole policy. The first rule that matches counts; none matching means deferred.
+constexpr std::array rules{
+    Rule{Kind::accepted, Stage::final_dot, Stage::final_dot, delivered},
+
+    // The host is going away; it says nothing about the recipient.
+    Rule{Kind::shutting_down, Stage::connect, Stage::quit, deferred, !doubt, next_host},
+
+    // Before MAIL every refusal is about the host or about us, not about this message: 554 in a greeting too
+    // (RFC 5321 3.1), and so another host of the site may take it, or this one later.
+    Rule{Kind::transient, Stage::connect, Stage::handshake, deferred, !doubt, next_host},
+    Rule{Kind::permanent, Stage::connect, Stage::handshake, deferred, !doubt, next_host},
+
+    // RFC 5321 4.5.3.1.10: 552 to RCPT means too many recipients and counts as 452; the rest go later.
+    // Elsewhere the two differ: 452 is no space at present, 552 is a message that is too large.
+    Rule{Kind::too_many, Stage::rcpt, Stage::rcpt, deferred},
+    Rule{Kind::transient, Stage::mail, Stage::final_dot, deferred},
+    Rule{Kind::permanent, Stage::mail, Stage::final_dot, failed},
+
+    // After RSET and QUIT nothing about a recipient is open; the connection is of no more use.
+    Rule{Kind::transient, Stage::rset, Stage::quit, deferred, !doubt, next_host},
+    Rule{Kind::permanent, Stage::rset, Stage::quit, deferred, !doubt, next_host},
+
+    // Once the final dot has left, the host may have the message: a retry at another host would duplicate it
+    // for certain if this one has, so the retry waits and goes here first (RFC 5321 4.2.5, RFC 1047).
+    Rule{Kind::closed, Stage::final_dot, Stage::final_dot, deferred, doubt, !next_host},
+    Rule{Kind::timed_out, Stage::final_dot, Stage::final_dot, deferred, doubt, !next_host},
+    Rule{Kind::out_of_step, Stage::final_dot, Stage::final_dot, deferred, doubt, !next_host},
+    Rule{Kind::closed, Stage::connect, Stage::quit, deferred, !doubt, next_host},
+    Rule{Kind::timed_out, Stage::connect, Stage::quit, deferred, !doubt, next_host},
+    Rule{Kind::out_of_step, Stage::connect, Stage::quit, deferred, !doubt, next_host},
+    Rule{Kind::accepted, Stage::connect, Stage::quit, deferred, !doubt, next_host},
+
+    Rule{Kind::lacks_smtputf8, Stage::connect, Stage::quit, failed},  // RFC 6531 3.2
+    Rule{Kind::lacks_size, Stage::connect, Stage::quit, failed},      // RFC 1870 6.1
+    Rule{Kind::lacks_8bitmime, Stage::connect, Stage::quit, failed},  // RFC 6152 3
+    // Required by our administrator, and a host that has lost its certificate will get one again.
+    Rule{Kind::lacks_starttls, Stage::connect, Stage::quit, deferred, !doubt, next_host},
+};
+
+Kind kind_of(const wire::Reply& reply, Stage stage) {
+  if (reply.code == 421) return Kind::shutting_down;
+  if (stage == Stage::rcpt && (reply.code == 452 || reply.code == 552)) return Kind::too_many;
+  switch (reply.code / 100) {
+    case 2: return Kind::accepted;
+    case 4: return Kind::transient;
+    case 5: return Kind::permanent;
+    default: return Kind::out_of_step;
+  }
+}
+
+Kind kind_of(const wire::Closed&, Stage) { return Kind::closed; }
+Kind kind_of(const wire::TimedOut&, Stage) { return Kind::timed_out; }
+Kind kind_of(const wire::Unsupported& lack, Stage) {
+  if (lack.extension == "SMTPUTF8") return Kind::lacks_smtputf8;
+  if (lack.extension == "SIZE") return Kind::lacks_size;
+  if (lack.extension == "8BITMIME") return Kind::lacks_8bitmime;
+  return Kind::lacks_starttls;
+}
+
+// What is stored with every recipient's event must stay small, whatever a host sends.
+constexpr std::size_t longest_detail = 1000;
+
+std::string shortened(std::string text) {
+  if (text.size() <= longest_detail) return text;
+  std::size_t end = longest_detail;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not within a character
+  text.resize(end);
+  return text + "...";
+}
+
+std::string sentence(const wire::Reply& reply, Stage stage) {
+  std::string text = shortened(reply.text());
+  if (stage == Stage::final_dot && reply.positive()) return text;
+  return fmt::format("{} (while {})", text, phrase(stage));
+}
+
+std::string_view reason(wire::Closed::Why why) {
+  switch (why) {
+    case wire::Closed::Why::end_of_file: return "the host closed the connection";
+    case wire::Closed::Why::reset: return "the connection was lost";
+    case wire::Closed::Why::connect_failed: return "no connection could be made";
+    case wire::Closed::Why::connect_timeout: return "timed out";
+    case wire::Closed::Why::tls_failed: return "TLS failed";
+  }
+  return "the connection was lost";
+}
+
+std::string sentence(const wire::Closed& closed, Stage stage) {
+  return fmt::format("{} while {}", closed.detail.empty() ? reason(closed.why) : shortened(closed.detail),
+                     phrase(stage));
+}
+
+std::string sentence(const wire::TimedOut&, Stage stage) {
+  return fmt::format("timed out while {}", phrase(stage));
+}
+
+std::string sentence(const wire::Unsupported& lack, Stage) {
+  // The codes of RFC 3463 and RFC 6531 3.2 go into delivery reports.
+  if (lack.extension == "SMTPUTF8")
+    return "5.6.7 the host does not support SMTPUTF8, which this message's addresses or headers need";
+  if (lack.extension == "SIZE") return "5.3.4 the message is larger than the host takes";
+  if (lack.extension == "8BITMIME") return "5.6.3 the host does not take 8-bit content";
+  return fmt::format("the host does not offer {}, which is required", lack.extension);
+}
+
+}  // namespace
+
+Verdict judge(const wire::Fact& fact) {
+  const Kind kind = std::visit([&](const auto& a) { return kind_of(a, fact.stage); }, fact.answer);
+  const auto rule = std::ranges::find_if(
+      rules, [&](const Rule& r) { return r.kind == kind && r.from <= fact.stage && fact.stage <= r.to; });
+  Verdict verdict;
+  if (rule != rules.end()) {
+    verdict.disposition = rule->disposition;
+    verdict.in_doubt = rule->in_doubt;
+    verdict.try_next_host = rule->try_next_host;
+  }
+  verdict.detail = std::visit([&](const auto& a) { return sentence(a, fact.stage); }, fact.answer);
+  return verdict;
+}
+
+Duration retry_pause(const RetrySettings& settings, std::uint32_t attempts, Rng& rng) {
+  const double longest = std::chrono::duration<double>(settings.longest).count();
+  const double first = std::chrono::duration<double>(settings.first).count();
+  const double exponent = attempts > 1 ? attempts - 1.0 : 0.0;
+  // pow() may reach infinity; min() brings it back.
+  const double pause = std::min(longest, first * std::pow(settings.factor, exponent));
+  const double spread = 1.0 + settings.jitter * (2.0 * rng.unit() - 1.0);
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(pause * spread));
+}
+
+}  // namespace relay::queue
