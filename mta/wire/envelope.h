@@ -8,8 +8,8 @@
 namespace relay::wire {
 
 struct Recipient {
-  std::string address;  // the forward-path without brackets: local-part as given, domain in lower case
-                        // A-labels (or U-labels only if the envelope is smtputf8)
+  std::string
+      address;  // the forward-path without brackets: local-part as given, domain in lower case A-labels
 };
 
 struct Envelope {

@@ -105,8 +105,9 @@ class ServerDialog final : public Dialog {
   // The process is going down: 421 as soon as no reply is owed.
   void shut_down(Instant now);
 
+  struct Impl;  // server_impl.h
+
  private:
-  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,0 +1,73 @@
+#include "mta/wire/sasl.h"
+
+namespace relay::wire {
+namespace {
+
+int digit(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  if (c == '+') return 62;
+  return c == '/' ? 63 : -1;
+}
+
+// authzid NUL authcid NUL passwd; to act for another is not offered.
+SaslStep plain(std::string message) {
+  std::size_t first = message.find('\0');
+  std::size_t second = first == std::string::npos ? first : message.find('\0', first + 1);
+  SaslStep step = Malformed{};
+  if (second != std::string::npos && message.find('\0', second + 1) == std::string::npos) {
+    std::string_view all(message), authzid = all.substr(0, first);
+    std::string_view user = all.substr(first + 1, second - first - 1);
+    if (!user.empty() && (authzid.empty() || authzid == user)) {
+      step = Credentials{std::string(user), Secret(std::string(all.substr(second + 1)))};
+    }
+  }
+  wipe(message);
+  return step;
+}
+
+constexpr const char* ask_user = "VXNlcm5hbWU6";      // "Username:"
+constexpr const char* ask_password = "UGFzc3dvcmQ6";  // "Password:"
+
+}  // namespace
+
+std::optional<std::string> decode_base64(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
+  text.remove_suffix(padding);
+  std::string out;
+  out.reserve(text.size() * 3 / 4);
+  unsigned bits = 0, held = 0;
+  for (char c : text) {
+    int value = digit(c);
+    if (value < 0) return std::nullopt;
+    bits = (bits << 6 | static_cast<unsigned>(value)) & 0xfffffu;
+    held += 6;
+    if (held >= 8) {
+      held -= 8;
+      out += static_cast<char>(bits >> held & 0xff);
+    }
+  }
+  if ((bits & ((1u << held) - 1)) != 0) return std::nullopt;
+  return out;
+}
+
+SaslStep SaslExchange::start(const std::optional<std::string>& initial) {
+  if (initial) return respond(*initial);
+  return Challenge{mechanism_ == "LOGIN" ? ask_user : ""};
+}
+
+SaslStep SaslExchange::respond(std::string_view base64) {
+  auto decoded = decode_base64(base64);
+  if (!decoded) return Malformed{};
+  if (mechanism_ == "PLAIN") return plain(std::move(*decoded));
+  if (!user_) {
+    if (decoded->empty()) return Malformed{};
+    user_ = std::move(*decoded);
+    return Challenge{ask_password};
+  }
+  return Credentials{std::move(*user_), Secret(std::move(*decoded))};
+}
+
+}  // namespace relay::wire

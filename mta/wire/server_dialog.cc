@@ -1,0 +1,221 @@
+#include "mta/wire/server_dialog.h"
+
+#include <strings.h>
+
+#include <algorithm>
+
+#include "mta/base/result.h"
+#include "mta/wire/server_impl.h"
+
+namespace relay::wire {
+
+using State = ServerDialog::Impl::State;
+
+void ServerDialog::Impl::say(const Reply& reply) {
+  out.append(reply.encode());
+  if (reply.permanent() && state != State::closed && ++errors > settings.limits.errors) {
+    close_with(421, "4.7.0", settings.host_name + " Too many errors, closing");
+  }
+}
+
+void ServerDialog::Impl::close_with(int code, const char* enhanced, std::string text) {
+  out.append(Reply{code, enhanced, {std::move(text)}}.encode());
+  state = State::closed;
+  deadline = never;
+}
+
+void ServerDialog::Impl::rest(Instant now) {
+  if (state == State::closed) return;
+  state = State::command;
+  deadline = now + settings.limits.command_timeout;
+  if (going_down) close_with(421, "4.3.2", settings.host_name + " Shutting down");
+}
+
+void ServerDialog::Impl::reset_transaction() {
+  in_transaction = false;
+  envelope = Envelope();
+  decoder.reset();
+}
+
+bool ServerDialog::Impl::offers_auth() const {
+  return settings.require_auth && (tls || !settings.require_tls);
+}
+
+std::size_t ServerDialog::Impl::line_limit(std::string_view line_so_far) const {
+  bool auth = state == State::authenticating ||
+              (line_so_far.size() >= 5 && strncasecmp(line_so_far.data(), "AUTH ", 5) == 0);
+  return auth ? settings.limits.auth_line_bytes : settings.limits.command_line_bytes;
+}
+
+void ServerDialog::Impl::take_bytes(std::string_view bytes, Instant now) {
+  if (in.empty()) {
+    std::size_t taken = consume(bytes, now);
+    in.assign(bytes.substr(taken));
+  } else {
+    in += bytes;
+    go_on(now);
+  }
+  if (state == State::closed || state == State::tls) wipe(in);  // RFC 3207 4.2: not one byte crosses into TLS
+}
+
+void ServerDialog::Impl::go_on(Instant now) {
+  std::string held = std::exchange(in, std::string());
+  std::size_t taken = consume(held, now);
+  in.assign(held, taken);
+  wipe(held);  // an AUTH line may have been among it
+}
+
+// As much as the state allows: whole lines, or message content. Stops where an answer of the owner is needed.
+std::size_t ServerDialog::Impl::consume(std::string_view bytes, Instant now) {
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    std::size_t taken = 0;
+    if (state == State::data) {
+      taken = consume_data(bytes.substr(at), now);
+    } else if (state == State::command || state == State::authenticating) {
+      taken = consume_line(bytes.substr(at), now);
+    }
+    if (taken == 0) break;
+    at += taken;
+  }
+  return at;
+}
+
+std::size_t ServerDialog::Impl::consume_data(std::string_view bytes, Instant now) {
+  std::size_t taken = decoder->feed(bytes);
+  deadline = now + settings.limits.data_timeout;
+  if (decoder->done()) finish_data(now);
+  return taken;
+}
+
+void ServerDialog::Impl::finish_data(Instant now) {
+  if (decoder->over_limit()) {
+    say(552, "5.3.4", "Message is larger than " + std::to_string(settings.limits.message_bytes) + " bytes");
+    reset_transaction();
+    rest(now);
+    return;
+  }
+  envelope.eight_bit = envelope.eight_bit || decoder->eight_bit();
+  action = SubmitRequest{.envelope = std::move(envelope),
+                         .content = decoder->take(),
+                         .who = who.value_or(Identity()),
+                         .helo = helo,
+                         .esmtp = extended,
+                         .tls = tls.has_value(),
+                         .peer = peer};
+  reset_transaction();
+  state = State::waiting;
+  deadline = never;  // the owner always answers
+}
+
+// One line with its LF (a client that ends lines in LF alone is understood: nothing can be smuggled in
+// commands).
+std::size_t ServerDialog::Impl::consume_line(std::string_view bytes, Instant now) {
+  std::size_t end = bytes.find('\n');
+  std::size_t limit = line_limit(bytes);
+  if (end == std::string_view::npos) {
+    if (!skipping && bytes.size() <= limit) return 0;
+    skipping = true;
+    return bytes.size();
+  }
+  if (skipping || end + 1 > limit) {
+    skipping = false;
+    sasl.reset();
+    say(500, "5.5.2", "Line too long");
+    rest(now);
+    return end + 1;
+  }
+  std::string_view line = bytes.substr(0, end);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  if (state == State::authenticating) {
+    on_auth_line(line, now);
+  } else {
+    on_command(line, now);
+  }
+  return end + 1;
+}
+
+ServerDialog::ServerDialog(ServerSettings settings, ServerPolicy& policy)
+    : impl_(std::make_unique<Impl>(std::move(settings), policy)) {}
+
+ServerDialog::~ServerDialog() { wipe(impl_->in); }
+
+void ServerDialog::on_open(const PeerInfo& peer, const TlsInfo* tls, Instant now) {
+  impl_->peer = peer;
+  if (tls) impl_->tls = *tls;
+  impl_->deadline = now + impl_->settings.limits.greeting_timeout;
+  impl_->say(220, "", impl_->settings.host_name + " ESMTP ready");
+}
+
+void ServerDialog::on_tls(const TlsInfo& tls, Instant now) {
+  RELAY_ASSERT(impl_->state == State::tls);
+  impl_->tls = tls;
+  impl_->helo.clear();
+  impl_->who.reset();
+  impl_->reset_transaction();
+  impl_->rest(now);
+}
+
+void ServerDialog::on_bytes(std::string_view bytes, Instant now) {
+  if (impl_->state != State::closed) impl_->take_bytes(bytes, now);
+}
+
+void ServerDialog::on_timeout(Instant) {
+  if (impl_->state == State::closed) return;
+  impl_->close_with(421, "4.4.2", impl_->settings.host_name + " Timed out, closing");
+}
+
+void ServerDialog::on_closed(const Closed&, Instant) {
+  impl_->state = State::closed;
+  impl_->deadline = never;
+}
+
+Output& ServerDialog::output() { return impl_->out; }
+
+Want ServerDialog::wants() const {
+  switch (impl_->state) {
+    case State::command:
+    case State::authenticating:
+    case State::data: return Want::bytes;
+    case State::waiting: return Want::hold;
+    case State::tls: return Want::tls_handshake;
+    case State::closed: return Want::close;
+  }
+  return Want::close;
+}
+
+Instant ServerDialog::deadline() const { return impl_->deadline; }
+
+std::optional<ServerAction> ServerDialog::take_action() { return std::exchange(impl_->action, std::nullopt); }
+
+void ServerDialog::on_auth_result(const AuthResult& result, Instant now) {
+  if (impl_->state != State::waiting) return;  // closed meanwhile
+  if (result.identity) {
+    impl_->who = result.identity;
+    impl_->say(235, "2.7.0", "Authentication successful");
+  } else if (result.temporary) {
+    impl_->say(454, "4.7.0", "Temporary authentication failure, try again later");
+  } else if (++impl_->auth_failures >= impl_->settings.limits.auth_failures) {
+    impl_->say(535, "5.7.8", "Authentication credentials invalid");
+    if (impl_->state != State::closed)
+      impl_->close_with(421, "4.7.0", "Too many failed authentications, closing");
+  } else {
+    impl_->say(535, "5.7.8", "Authentication credentials invalid");
+  }
+  impl_->rest(now);
+  impl_->go_on(now);
+}
+
+void ServerDialog::on_accept_result(const Reply& reply, Instant now) {
+  if (impl_->state != State::waiting) return;
+  impl_->say(reply);
+  impl_->rest(now);
+  impl_->go_on(now);
+}
+
+void ServerDialog::shut_down(Instant now) {
+  impl_->going_down = true;
+  if (impl_->state == State::command && !impl_->in_transaction) impl_->rest(now);
+}
+
+}  // namespace relay::wire
