@@ -10,6 +10,14 @@
 // reused while their site has ready mail, closed after Settings::idle. Memory: a waiting recipient costs
 // under 200 bytes; bodies of accepted mail stay until the first attempt, as long as the sum stays under
 // Settings::body_bytes, later ones are read from the store.
+//
+// A site all of whose hosts fail is in back-off: one transaction's recipients are deferred, the rest stay
+// ready, untouched, until a single probe finds the site well again. So an outage costs a recipient few of its
+// attempts and the site one connection a pause. The due time the store has for those that wait so is past;
+// after a restart they are ready again, which is the same.
+//
+// A failed commit of an outcome is logged and changes nothing here: what memory knows is true, and the store
+// may offer the recipient again after a restart. Nothing calls back into a scheduler that is gone.
 #pragma once
 #include <functional>
 #include <memory>
@@ -28,9 +36,14 @@ namespace relay::queue {
 
 struct SchedulerSettings {
   std::uint32_t connections_per_site = 20;         // at once; more is rude without knowing the site
+  std::uint32_t connections_at_first = 5;          // to a site not known to be well; grows with success
   std::uint32_t messages_per_connection = 100;     // then QUIT: many hosts limit it near there
   std::uint32_t recipients_per_transaction = 100;  // RFC 5321 4.5.3.1.8: every server takes 100
   std::uint32_t connections = 500;                 // all sites of this loop together
+  std::uint32_t messages_per_turn = 10;            // on one connection while other sites wait for one
+  std::uint32_t addresses_per_attempt = 10;        // of a site's hosts; a domain may publish any number
+  Duration hosts_fresh = std::chrono::minutes(1);  // before looked up anew; the resolver knows the TTLs
+  Duration host_rest = std::chrono::minutes(5);    // a host that failed is tried last for that long
   Duration idle = std::chrono::seconds(5);         // an open connection without mail, before QUIT
   std::uint64_t body_bytes = 256u << 20;           // bodies kept in memory for the first attempt
   RetrySettings retry;
@@ -71,7 +84,7 @@ class Scheduler {
 
   // A message just committed; `recipients` are the indices whose sites are this loop's.
   void enqueue(spool::MessagePtr message, std::vector<std::uint32_t> recipients);
-  void restore(spool::QueueEntry entry);  // at start-up
+  void restore(spool::QueueEntry entry);  // at start-up, before any new mail is taken
   // Submits the changes; `done` runs once they are committed.
   void control(Control what, const Selection& which,
                std::move_only_function<void(Result<ControlResult>)> done);

@@ -1,0 +1,100 @@
+#include "mta/queue/dispatcher.h"
+
+#include <map>
+
+#include "mta/base/log.h"
+
+namespace relay::queue {
+namespace {
+
+// Answers of all shards; touched on the caller's loop only.
+struct Sum {
+  std::size_t left = 0;
+  ControlResult result;
+  std::optional<Error> error;
+  std::move_only_function<void(Result<ControlResult>)> done;
+};
+struct StatsSum {
+  std::size_t left = 0;
+  SchedulerStats stats;
+  std::move_only_function<void(SchedulerStats)> done;
+};
+
+void add_up(SchedulerStats& to, const SchedulerStats& one) {
+  to.open += one.open;
+  to.ready += one.ready;
+  to.in_flight += one.in_flight;
+  to.held += one.held;
+  to.connections += one.connections;
+  to.delivered += one.delivered;
+  to.deferred += one.deferred;
+  to.failed += one.failed;
+  to.in_doubt += one.in_doubt;
+}
+
+}  // namespace
+
+std::size_t Dispatcher::shard_of(std::string_view domain) const {
+  return std::hash<std::string>()(router_.route(domain).site) % shards_.size();
+}
+
+void Dispatcher::enqueue(const spool::MessagePtr& message) {
+  std::map<std::size_t, std::vector<std::uint32_t>> parts;
+  const auto& recipients = message->envelope.recipients;
+  for (std::uint32_t i = 0; i < recipients.size(); ++i)
+    parts[shard_of(wire::domain_of(recipients[i].address))].push_back(i);
+  for (auto& [shard, indices] : parts)
+    shards_[shard].loop->post(
+        [scheduler = shards_[shard].scheduler, message, part = std::move(indices)]() mutable {
+          scheduler->enqueue(std::move(message), std::move(part));
+        });
+}
+
+void Dispatcher::restore(spool::QueueEntry entry) {
+  const Shard& shard = shards_[shard_of(entry.domain)];
+  shard.loop->post([scheduler = shard.scheduler, one = std::move(entry)]() mutable {
+    scheduler->restore(std::move(one));
+  });
+}
+
+void Dispatcher::control(Control what, Selection which, Executor& home,
+                         std::move_only_function<void(Result<ControlResult>)> done) {
+  auto sum = std::make_shared<Sum>();
+  sum->left = shards_.size();
+  sum->done = std::move(done);
+  for (const Shard& shard : shards_) {
+    auto add_one = [sum, &home](Result<ControlResult> one) {
+      home.post([sum, one = std::move(one)] {
+        if (!one) {
+          sum->error = one.error();
+        } else {
+          sum->result.changed += one->changed;
+          sum->result.in_flight += one->in_flight;
+        }
+        if (--sum->left > 0) return;
+        if (sum->error)
+          sum->done(std::unexpected(*sum->error));
+        else
+          sum->done(sum->result);
+      });
+    };
+    shard.loop->post([scheduler = shard.scheduler, what, which, answer = std::move(add_one)]() mutable {
+      scheduler->control(what, which, std::move(answer));
+    });
+  }
+}
+
+void Dispatcher::stats(Executor& home, std::move_only_function<void(SchedulerStats)> done) {
+  auto sum = std::make_shared<StatsSum>();
+  sum->left = shards_.size();
+  sum->done = std::move(done);
+  for (const Shard& shard : shards_)
+    shard.loop->post([scheduler = shard.scheduler, sum, &home] {
+      home.post([sum, one = scheduler->stats()] {
+        add_up(sum->stats, one);
+        if (--sum->left == 0) sum->done(sum->stats);
+      });
+    });
+}
+
+}  // namespace relay::queue

@@ -1,0 +1,87 @@
+#include "mta/queue/open_recipients.h"
+
+namespace relay::queue {
+
+Slot OpenRecipients::add(const MessageId& id, WallTime accepted, std::uint32_t index, Slot domain,
+                         std::uint32_t attempts) {
+  auto [entry, fresh] = by_id_.try_emplace(id, no_slot);
+  if (fresh) entry->second = messages_.add({id, accepted, no_slot, 0, nullptr});
+  OpenMessage& message = messages_[entry->second];
+  for (Slot at = message.first; at != no_slot; at = recipients_[at].of_message_next)
+    if (recipients_[at].index == index) return no_slot;
+  OpenRecipient recipient;
+  recipient.message = entry->second;
+  recipient.domain = domain;
+  recipient.index = index;
+  recipient.attempts = attempts;
+  recipient.of_message_next = message.first;
+  const Slot slot = recipients_.add(recipient);
+  if (message.first != no_slot) recipients_[message.first].of_message_previous = slot;
+  message.first = slot;
+  ++domains_[domain].recipients;
+  return slot;
+}
+
+void OpenRecipients::remove(Slot slot) {
+  const OpenRecipient gone = recipients_[slot];
+  OpenMessage& message = messages_[gone.message];
+  if (gone.of_message_previous == no_slot)
+    message.first = gone.of_message_next;
+  else
+    recipients_[gone.of_message_previous].of_message_next = gone.of_message_next;
+  if (gone.of_message_next != no_slot)
+    recipients_[gone.of_message_next].of_message_previous = gone.of_message_previous;
+  --domains_[gone.domain].recipients;
+  recipients_.remove(slot);
+  if (message.first != no_slot) return;
+  drop_body_of(message);
+  by_id_.erase(message.id);
+  messages_.remove(gone.message);
+}
+
+Slot OpenRecipients::find_domain(const std::string& name) const {
+  const auto found = by_domain_.find(name);
+  return found == by_domain_.end() ? no_slot : found->second;
+}
+
+Slot OpenRecipients::add_domain(const std::string& name, Slot site) {
+  const Slot slot = domains_.add({name, site, 0});
+  by_domain_.emplace(name, slot);
+  return slot;
+}
+
+void OpenRecipients::forget_domain(Slot domain) {
+  RELAY_ASSERT(domains_[domain].recipients == 0);
+  by_domain_.erase(domains_[domain].name);
+  domains_.remove(domain);
+}
+
+RecipientRef OpenRecipients::ref(Slot recipient) {
+  return {message_of(recipient).id, recipients_[recipient].index};
+}
+
+void OpenRecipients::activate(Slot recipient) { ++message_of(recipient).active; }
+
+void OpenRecipients::deactivate(Slot recipient) {
+  OpenMessage& message = message_of(recipient);
+  RELAY_ASSERT(message.active > 0);
+  if (--message.active == 0) drop_body_of(message);
+}
+
+void OpenRecipients::keep(Slot recipient, const spool::MessagePtr& message) {
+  OpenMessage& open = message_of(recipient);
+  if (open.kept || open.active == 0 || !message->body) return;
+  if (body_bytes_ + message->body->size() > body_limit_) return;
+  open.kept = message;
+  body_bytes_ += message->body->size();
+}
+
+void OpenRecipients::drop_body(Slot recipient) { drop_body_of(message_of(recipient)); }
+
+void OpenRecipients::drop_body_of(OpenMessage& message) {
+  if (!message.kept) return;
+  body_bytes_ -= message.kept->body->size();
+  message.kept.reset();
+}
+
+}  // namespace relay::queue

@@ -1,0 +1,176 @@
+#include <algorithm>
+
+#include "mta/base/log.h"
+#include "mta/queue/scheduler_impl.h"
+
+namespace relay::queue {
+
+Scheduler::Impl::Impl(Ports p, SchedulerSettings s)
+    : ports(p), settings(std::move(s)), all(settings.body_bytes) {}
+
+Scheduler::Impl::~Impl() {
+  ports.loop.cancel(wake);
+  connections.for_each([&](Slot c) { ports.loop.cancel(connections[c].idle_timer); });
+}
+
+void Scheduler::Impl::enqueue(const spool::MessagePtr& message,
+                              const std::vector<std::uint32_t>& recipients) {
+  for (const std::uint32_t index : recipients) {
+    const std::string& address = message->envelope.recipients[index].address;
+    const Slot domain = domain_for(std::string(wire::domain_of(address)));
+    const Slot recipient = all.add(message->id, message->accepted, index, domain, 0);
+    if (recipient == no_slot) continue;  // the start-up scan had it already
+    put(recipient, Place::ready);
+    // In back-off the first attempt is far: the memory is better used for others.
+    if (!backing_off.contains(all.domain_of(recipient).site)) all.keep(recipient, message);
+  }
+  settle();
+}
+
+void Scheduler::Impl::restore(const spool::QueueEntry& entry) {
+  const Slot domain = domain_for(entry.domain);
+  const Slot recipient = all.add(entry.ref.message, entry.accepted, entry.ref.index, domain, entry.attempts);
+  if (recipient == no_slot) return;
+  if (entry.status == spool::Status::held)
+    put(recipient, Place::held);
+  else if (entry.due <= ports.loop.wall())
+    put(recipient, Place::ready);
+  else
+    put(recipient, Place::waiting, instant_of(entry.due));
+  settle();
+}
+
+Slot Scheduler::Impl::domain_for(const std::string& name) {
+  if (const Slot known = all.find_domain(name); known != no_slot) return known;
+  Destination destination = ports.router.route(name);
+  // One site's connections are alike: those that must have TLS are not shared with those that may.
+  const std::string key = destination.site + (destination.tls_required ? " tls" : "");
+  auto [entry, fresh] = site_by_key.try_emplace(key, no_slot);
+  if (fresh) {
+    Site site;
+    site.key = key;
+    site.destination = std::move(destination);
+    site.limit = std::clamp(settings.connections_at_first, 1u, settings.connections_per_site);
+    entry->second = sites.add(std::move(site));
+  }
+  ++sites[entry->second].domains;
+  return all.add_domain(name, entry->second);
+}
+
+// The one place where a recipient changes its place.
+void Scheduler::Impl::put(Slot recipient, Place place, Instant due) {
+  OpenRecipient& r = all[recipient];
+  const Slot site = all.domain_of(recipient).site;
+  const auto active = [](Place p) { return p == Place::ready || p == Place::in_flight; };
+  if (r.place == Place::waiting) waiting.remove(recipient);
+  if (r.place == Place::ready) sites[site].ready.unlink(all, recipient);
+  if (!active(r.place) && active(place)) all.activate(recipient);
+  if (active(r.place) && !active(place)) all.deactivate(recipient);
+  if (r.place != Place::nowhere) --in_place[static_cast<std::size_t>(r.place)];
+  if (place != Place::nowhere) ++in_place[static_cast<std::size_t>(place)];
+  r.place = place;
+  if (place == Place::waiting) waiting.put(recipient, due);
+  if (place == Place::ready) sites[site].ready.push_back(all, recipient);
+  mark(site);
+}
+
+void Scheduler::Impl::forget(Slot recipient) {
+  put(recipient, Place::nowhere);
+  const Slot domain = all[recipient].domain, site = all.domain_of(recipient).site;
+  const bool last = all.domain_of(recipient).recipients == 1;
+  all.remove(recipient);
+  if (!last) return;
+  all.forget_domain(domain);
+  --sites[site].domains;
+}
+
+void Scheduler::Impl::mark(Slot site) {
+  if (std::exchange(sites[site].dirty, true)) return;
+  dirty.push_back(site);
+}
+
+void Scheduler::Impl::settle() {
+  if (settling) return;
+  settling = true;
+  while (!dirty.empty()) {
+    const Slot site = dirty.back();
+    dirty.pop_back();
+    sites[site].dirty = false;
+    pump(site);
+    pump_in_line();
+  }
+  settling = false;
+  arm();
+  check_drained();
+}
+
+void Scheduler::Impl::arm() {
+  const Instant first = std::min(waiting.earliest(), backing_off.earliest());
+  if (first >= wake_at) return;  // at worst it wakes early, for nothing
+  ports.loop.cancel(wake);
+  wake_at = first;
+  wake = ports.loop.at(first, guarded([this] { on_wake(); }));
+}
+
+void Scheduler::Impl::on_wake() {
+  wake = {};
+  wake_at = never;
+  const Instant now = ports.loop.now();
+  while (const auto site = backing_off.pop_due(now)) mark(*site);
+  while (const auto recipient = waiting.pop_due(now)) put(*recipient, Place::ready);
+  settle();
+}
+
+Instant Scheduler::Impl::instant_of(WallTime t) const {
+  constexpr std::chrono::milliseconds longest = std::chrono::years(10);  // nanoseconds end after 292
+  return ports.loop.now() + std::clamp(t - ports.loop.wall(), -longest, longest);
+}
+
+WallTime Scheduler::Impl::wall_of(Instant t) const {
+  return ports.loop.wall() + std::chrono::ceil<std::chrono::milliseconds>(t - ports.loop.now());
+}
+
+void Scheduler::Impl::drain(Task done) {
+  draining = true;
+  drained = std::move(done);
+  connections.for_each([&](Slot c) {
+    if (connections[c].state == Connection::State::idle) quit(c);
+    if (connections[c].state == Connection::State::opening) give_back(c);
+  });
+  settle();
+}
+
+void Scheduler::Impl::check_drained() {
+  if (!draining || !drained || in_place[static_cast<std::size_t>(Place::in_flight)] > 0) return;
+  ports.loop.post(std::exchange(drained, nullptr));
+}
+
+Scheduler::Scheduler(Ports ports, SchedulerSettings settings)
+    : impl_(std::make_unique<Impl>(ports, std::move(settings))) {}
+Scheduler::~Scheduler() = default;
+
+void Scheduler::enqueue(spool::MessagePtr message, std::vector<std::uint32_t> recipients) {
+  impl_->enqueue(message, recipients);
+}
+
+void Scheduler::restore(spool::QueueEntry entry) { impl_->restore(entry); }
+
+void Scheduler::control(Control what, const Selection& which,
+                        std::move_only_function<void(Result<ControlResult>)> done) {
+  impl_->control(what, which, std::move(done));
+}
+
+SchedulerStats Scheduler::stats() const {
+  const auto in = [&](Place p) { return impl_->in_place[static_cast<std::size_t>(p)]; };
+  SchedulerStats stats = impl_->totals;
+  stats.open = impl_->all.size();
+  stats.ready = in(Place::ready);
+  stats.in_flight = in(Place::in_flight);
+  stats.held = in(Place::held);
+  stats.connections = impl_->connections.size();
+  return stats;
+}
+
+void Scheduler::drain(Task done) { impl_->drain(std::move(done)); }
+
+}  // namespace relay::queue

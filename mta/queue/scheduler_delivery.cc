@@ -1,0 +1,269 @@
+// One connection: from dial, over its transactions, to its end or to the next host.
+#include <algorithm>
+
+#include "mta/base/log.h"
+#include "mta/queue/scheduler_impl.h"
+
+namespace relay::queue {
+namespace {
+
+using State = Connection::State;
+using Afterwards = Connection::Afterwards;
+using Tls = wire::ClientSettings::Tls;
+
+// Before any content was sent, so that sending again cannot duplicate.
+bool before_content(wire::Stage stage) {
+  return stage == wire::Stage::mail || stage == wire::Stage::rcpt || stage == wire::Stage::data;
+}
+
+}  // namespace
+
+void Scheduler::Impl::open(Slot site) {
+  Connection c;
+  c.site = site;
+  c.targets = sites[site].targets.plan(ports.loop.now(), settings.addresses_per_attempt);
+  c.started = ports.loop.now();
+  RELAY_ASSERT(!c.targets.empty());
+  const Slot slot = connections.add(std::move(c));
+  sites[site].connections.push_back(slot);
+  dial(slot);
+}
+
+void Scheduler::Impl::dial(Slot slot) {
+  Connection& c = connections[slot];
+  c.state = State::opening;
+  c.afterwards = Afterwards::close;
+  c.established = false;
+  c.transactions = 0;
+  wire::ClientSettings client = settings.client;
+  if (sites[c.site].destination.tls_required)
+    client.tls = Tls::required;
+  else if (c.without_tls)
+    client.tls = Tls::none;
+  auto progress = guarded([this, at = Handle{slot, connections.generation(slot)}](net::SessionId session) {
+    on_progress(at, session);
+  });
+  c.session = ports.dialer.dial(
+      c.targets[c.at], std::make_unique<wire::ClientDialog>(client, ports.loop.now()), std::move(progress));
+}
+
+void Scheduler::Impl::on_progress(Handle at, net::SessionId session) {
+  if (!connections.is(at.slot, at.generation) || connections[at.slot].session != session) return;
+  wire::ClientDialog* dialog = ports.dialer.dialog(session);
+  if (!dialog) return on_over(at.slot);
+  if (connections[at.slot].state == State::busy)
+    if (const auto result = dialog->take_result()) on_result(at.slot, *result);
+  if (dialog->finished()) {
+    on_finished(at.slot, *dialog);
+    // Over is what the dialer no longer knows; this call may still be inside the session.
+    ports.loop.post(guarded([this, at, session] {
+      if (!connections.is(at.slot, at.generation) || connections[at.slot].session != session) return;
+      if (!ports.dialer.dialog(session)) on_over(at.slot);
+      settle();
+    }));
+  } else if (dialog->ready() && connections[at.slot].state == State::opening) {
+    connections[at.slot].established = true;
+    next(at.slot);
+  } else if (dialog->ready() && connections[at.slot].state == State::closing) {
+    quit(at.slot);  // RSET was under way when it was to quit
+  }
+  settle();
+}
+
+// No more transactions here. Decides what follows once the session is over.
+void Scheduler::Impl::on_finished(Slot slot, const wire::ClientDialog& dialog) {
+  Connection& c = connections[slot];
+  const State was = std::exchange(c.state, State::closing);
+  if (was == State::idle) ports.loop.cancel(c.idle_timer);
+  if (was != State::opening || c.established) return;  // the result, or quit(), has decided
+  const wire::Fact fact = dialog.session_failure().value_or(
+      wire::Fact{wire::Stage::greeting, wire::Closed{wire::Closed::Why::end_of_file, "connection closed"}});
+  if (retry_without_tls(c, fact)) {
+    log::info("TLS failed, trying without host={} stage={}", log::printable(c.targets[c.at].name),
+              wire::phrase(fact.stage));
+    c.without_tls = true;
+    c.afterwards = Afterwards::again;
+    return;
+  }
+  refused(c, fact, dialog.tls().has_value());
+  c.afterwards = Afterwards::next_target;
+}
+
+// Opportunistic TLS (RFC 7435) prefers mail in clear to no mail; once a host and attempt.
+bool Scheduler::Impl::retry_without_tls(const Connection& c, const wire::Fact& fact) const {
+  if (c.without_tls || settings.client.tls != Tls::opportunistic) return false;
+  if (sites[c.site].destination.tls_required) return false;
+  return fact.stage == wire::Stage::handshake ||
+         (fact.stage == wire::Stage::starttls && !std::holds_alternative<wire::Reply>(fact.answer));
+}
+
+void Scheduler::Impl::on_over(Slot slot) {
+  Connection& c = connections[slot];
+  const Slot site = c.site;
+  if (draining) {
+    give_back(slot);
+    c.afterwards = Afterwards::close;
+  }
+  switch (c.afterwards) {
+    case Afterwards::close: return close(slot);
+    case Afterwards::again: return dial(slot);
+    case Afterwards::next_target: break;
+  }
+  sites[site].targets.failed(c.targets[c.at], ports.loop.now() + settings.host_rest);
+  c.without_tls = false;
+  if (++c.at < c.targets.size()) return dial(slot);
+  const std::vector<Slot> recipients = std::move(c.recipients);
+  const spool::MessagePtr message = std::move(c.message);
+  const Refusal refusal = c.refusal.value();
+  close(slot);
+  if (recipients.empty() && sites[site].ready.size() == 0) return;  // delivered meanwhile, or held
+  site_failed(site, refusal, recipients, message);
+}
+
+void Scheduler::Impl::on_result(Slot slot, const wire::TransactionResult& result) {
+  Connection& c = connections[slot];
+  RELAY_ASSERT(result.recipients.size() == c.recipients.size());
+  const std::vector<Slot> recipients = std::exchange(c.recipients, {});
+  const bool reused = c.transactions > 1;
+  bool well = false, lost = false;
+  Pauses pauses;
+  for (std::size_t i = 0; i < recipients.size(); ++i) {
+    const wire::Fact& fact = result.recipients[i];
+    const Verdict verdict = judge(fact);
+    const bool answered = std::holds_alternative<wire::Reply>(fact.answer);
+    const bool elsewhere = verdict.try_next_host && !verdict.in_doubt;
+    // A kept connection may have ended while it was idle; that says nothing of the host.
+    const bool stale = reused && !answered && before_content(fact.stage);
+    if (verdict.disposition != Disposition::delivered && (elsewhere || stale)) {
+      refused(c, fact, result.tls);
+      c.recipients.push_back(recipients[i]);
+      continue;
+    }
+    well |= answered;
+    lost |= !answered && !std::holds_alternative<wire::Unsupported>(fact.answer);
+    conclude(recipients[i], verdict.disposition, event_of(fact, verdict, c, result.tls), pauses, c.message);
+  }
+  if (well)
+    site_well(c.site);
+  else if (lost && established(sites[c.site]) <= 1)
+    back_off(c.site, "");  // it breaks off transactions; another message would fare no better
+  if (!c.recipients.empty()) {
+    c.afterwards = reused ? Afterwards::again : Afterwards::next_target;
+    return quit(slot);
+  }
+  c.message.reset();
+  c.refusal.reset();
+  c.state = State::opening;  // until it is ready again; RSET may be under way
+}
+
+// The session is ready for a transaction, if there is one.
+void Scheduler::Impl::next(Slot slot) {
+  Connection& c = connections[slot];
+  stop_idling(c);
+  if (draining) {
+    give_back(slot);
+    return quit(slot);
+  }
+  if (!c.recipients.empty()) return start(slot);  // brought along from another session
+  const bool others_wait = !line.empty() && c.transactions >= settings.messages_per_turn;
+  if (c.transactions >= settings.messages_per_connection || others_wait) return quit(slot);
+  if (!take_message(slot)) return rest(slot);
+  c.started = ports.loop.now();
+  start(slot);
+}
+
+// The next transaction's recipients and their message; false if nothing is ready.
+bool Scheduler::Impl::take_message(Slot slot) {
+  Connection& c = connections[slot];
+  for (;;) {
+    c.recipients = take_ready(c.site);
+    if (c.recipients.empty()) return false;
+    const Slot any = c.recipients.front();
+    const MessageId id = all.message_of(any).id;
+    if ((c.message = all.message_of(any).kept)) return true;
+    Result<spool::MessagePtr> loaded = ports.store.load(id);
+    const std::uint32_t highest = all[c.recipients.back()].index;
+    if (loaded && (!(*loaded)->body || highest >= (*loaded)->envelope.recipients.size()))
+      loaded = fail(Errc::corrupt, "the stored message lacks its content or a recipient");
+    if (loaded) {
+      c.message = *loaded;
+      // Other recipients, here or of other sites, will want it soon.
+      if (all.message_of(any).active > c.recipients.size()) all.keep(any, c.message);
+      return true;
+    }
+    log::error("reading a message failed message={}: {}", id.text(), loaded.error().message);
+    unreadable(std::exchange(c.recipients, {}), loaded.error());
+  }
+}
+
+void Scheduler::Impl::unreadable(const std::vector<Slot>& recipients, const Error& error) {
+  Pauses pauses;
+  for (const Slot r : recipients) {
+    spool::Event event;
+    event.stage = "reading the message from the spool";
+    // Damage stays; anything else (no memory, an I/O error) may pass. RFC 3463 3.4: X.3.0 of our own system.
+    const bool final = error.code == Errc::corrupt || error.code == Errc::not_found;
+    event.detail = (final ? "5.3.0 " : "4.3.0 ") + error.message;
+    conclude(r, final ? Disposition::failed : Disposition::deferred, std::move(event), pauses, nullptr);
+  }
+}
+
+void Scheduler::Impl::start(Slot slot) {
+  Connection& c = connections[slot];
+  wire::Transaction transaction;
+  transaction.reverse_path = c.message->envelope.reverse_path;
+  for (const Slot r : c.recipients)
+    transaction.recipients.push_back(c.message->envelope.recipients[all[r].index].address);
+  transaction.smtputf8 = c.message->envelope.smtputf8;
+  transaction.eight_bit = c.message->envelope.eight_bit;
+  transaction.body = c.message->body;
+  c.state = State::busy;
+  ++c.transactions;
+  ports.dialer.dialog(c.session)->start(std::move(transaction), ports.loop.now());
+  ports.dialer.kick(c.session);
+}
+
+void Scheduler::Impl::rest(Slot slot) {
+  Connection& c = connections[slot];
+  c.state = State::idle;
+  c.idle_since = ports.loop.now();
+  c.idle_timer = ports.loop.at(c.idle_since + settings.idle,
+                               guarded([this, at = Handle{slot, connections.generation(slot)}] {
+                                 if (!connections.is(at.slot, at.generation)) return;
+                                 if (connections[at.slot].state == State::idle) quit(at.slot);
+                                 settle();
+                               }));
+}
+
+void Scheduler::Impl::stop_idling(Connection& c) {
+  ports.loop.cancel(c.idle_timer);
+  c.idle_timer = {};
+}
+
+void Scheduler::Impl::quit(Slot slot) {
+  Connection& c = connections[slot];
+  stop_idling(c);
+  c.state = State::closing;
+  wire::ClientDialog* dialog = ports.dialer.dialog(c.session);
+  if (!dialog || !dialog->ready()) return;  // it is ending by itself
+  dialog->quit(ports.loop.now());
+  ports.dialer.kick(c.session);
+}
+
+// While draining: what this connection would have carried to another host stays for the next start.
+void Scheduler::Impl::give_back(Slot slot) {
+  Connection& c = connections[slot];
+  for (const Slot r : std::exchange(c.recipients, {})) put(r, Place::ready);
+  c.message.reset();
+}
+
+void Scheduler::Impl::close(Slot slot) {
+  Connection& c = connections[slot];
+  const Slot site = c.site;
+  stop_idling(c);
+  std::erase(sites[site].connections, slot);
+  connections.remove(slot);
+  mark(site);
+}
+
+}  // namespace relay::queue

@@ -1,0 +1,154 @@
+// The inside of Scheduler, cut by idea: scheduler.cc (mail in, time, draining), scheduler_sites.cc (which
+// site gets connections, look-ups, back-off), scheduler_delivery.cc (one connection from dial to end),
+// scheduler_outcome.cc (what became of an attempt, into store and log), scheduler_control.cc (the
+// administrator).
+//
+// Every way in (public call, timer, answer of a port) changes the tables, marks the sites it touched and ends
+// with settle(), which looks at each marked site once. Callbacks carry slot and generation and a weak token,
+// so one that comes late finds nothing.
+#pragma once
+#include <array>
+#include <deque>
+#include <map>
+
+#include "mta/queue/due_heap.h"
+#include "mta/queue/open_recipients.h"
+#include "mta/queue/scheduler.h"
+#include "mta/queue/site.h"
+
+namespace relay::queue {
+
+// A slot kept across turns.
+struct Handle {
+  Slot slot = no_slot;
+  std::uint32_t generation = 0;
+};
+
+// Why a host did not do, kept while others of its site are tried.
+struct Refusal {
+  Disposition disposition = Disposition::deferred;
+  spool::Event event;  // without type, time and recipient
+};
+
+struct Connection {
+  enum class State { opening, busy, idle, closing };
+  enum class Afterwards { close, again, next_target };  // what follows the end of this session
+  Slot site = no_slot;
+  State state = State::opening;
+  Afterwards afterwards = Afterwards::close;
+  net::SessionId session;
+  std::vector<net::Target> targets;
+  std::size_t at = 0;              // in targets
+  bool without_tls = false;        // the handshake with this target has failed
+  bool established = false;        // this session's greeting and EHLO were good
+  std::uint32_t transactions = 0;  // started on this session
+  std::vector<Slot> recipients;    // in flight with it, in the order of the transaction
+  spool::MessagePtr message;
+  Instant started{};  // the attempt
+  std::optional<Refusal> refusal;
+  TimerId idle_timer;
+  Instant idle_since{};
+};
+
+struct Scheduler::Impl {
+  Impl(Ports p, SchedulerSettings s);
+  ~Impl();
+
+  // ---- scheduler.cc
+  void enqueue(const spool::MessagePtr& message, const std::vector<std::uint32_t>& recipients);
+  void restore(const spool::QueueEntry& entry);
+  void drain(Task done);
+  void check_drained();
+  Slot domain_for(const std::string& name);
+  void put(Slot recipient, Place place, Instant due = never);
+  void forget(Slot recipient);
+  void mark(Slot site);
+  void settle();
+  void arm();
+  void on_wake();
+  Instant instant_of(WallTime t) const;
+  WallTime wall_of(Instant t) const;
+  template <class F>
+  auto guarded(F f) {  // runs only while the scheduler lives
+    return [alive = std::weak_ptr<int>(alive_), f = std::move(f)](auto&&... args) mutable {
+      if (!alive.expired()) f(std::forward<decltype(args)>(args)...);
+    };
+  }
+
+  // ---- scheduler_sites.cc
+  void pump(Slot site);
+  void pump_in_line();
+  bool wants_connection(Slot site);
+  std::uint32_t established(const Site& site) const;
+  bool room_for_connection(Slot site);
+  void look_up(Slot site);
+  void on_hosts(Slot site, dns::MailHosts found, std::uint16_t port);
+  void refuse_all_ready(Slot site, std::string detail);
+  void site_failed(Slot site, const Refusal& refusal, std::vector<Slot> recipients,
+                   const spool::MessagePtr& message);
+  void site_well(Slot site);
+  void back_off(Slot site, const std::string& why);
+  void unblock(Slot site);
+  void expire_ready(Slot site, const std::string& why);
+  void forget_if_unused(Slot site);
+  std::vector<Slot> take_ready(Slot site);
+
+  // ---- scheduler_delivery.cc
+  void open(Slot site);
+  void dial(Slot connection);
+  void on_progress(Handle connection, net::SessionId session);
+  void on_finished(Slot connection, const wire::ClientDialog& dialog);
+  void on_over(Slot connection);
+  void on_result(Slot connection, const wire::TransactionResult& result);
+  void next(Slot connection);
+  bool take_message(Slot connection);
+  void unreadable(const std::vector<Slot>& recipients, const Error& error);
+  void start(Slot connection);
+  void rest(Slot connection);
+  void quit(Slot connection);
+  void give_back(Slot connection);
+  void close(Slot connection);
+  void stop_idling(Connection& c);
+  bool retry_without_tls(const Connection& c, const wire::Fact& fact) const;
+
+  // ---- scheduler_outcome.cc
+  spool::Event event_of(const wire::Fact& fact, const Verdict& verdict, const Connection& c, bool tls) const;
+  void refused(Connection& c, const wire::Fact& fact, bool tls);
+  // One pause for recipients that failed together with as many attempts, so that they stay together.
+  using Pauses = std::map<std::uint32_t, Duration>;
+  void conclude(Slot recipient, Disposition disposition, spool::Event event, Pauses& pauses,
+                const spool::MessagePtr& message);
+  void defer(Slot recipient, spool::Event event, Pauses& pauses, const std::string& address);
+  void expire(Slot recipient, const std::string& why, const std::string& address);
+  void finish(Slot recipient, spool::Event event, spool::Status status, const std::string& address);
+  void submit(spool::Operation operation);
+  bool expired(Slot recipient);
+
+  // ---- scheduler_control.cc
+  void control(Control what, const Selection& which,
+               std::move_only_function<void(Result<ControlResult>)> done);
+  bool change(Slot recipient, Control what, spool::SetStatus& operation);
+
+  const Ports ports;
+  const SchedulerSettings settings;
+  OpenRecipients all;
+  DueHeap waiting;
+  std::array<std::uint64_t, 5> in_place{};  // by Place
+  Slots<Site> sites;
+  std::unordered_map<std::string, Slot> site_by_key;
+  DueHeap backing_off;  // sites
+  std::vector<Slot> dirty;
+  bool settling = false;
+  Slots<Connection> connections;
+  std::deque<Handle> line;  // sites waiting for a connection, the loop's limit being reached
+  SchedulerStats totals;    // the sums since start
+  TimerId wake;
+  Instant wake_at = never;
+  bool draining = false;
+  Task drained;
+
+ private:
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+};
+
+}  // namespace relay::queue

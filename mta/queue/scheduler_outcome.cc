@@ -1,0 +1,123 @@
+// What became of an attempt: memory, store and log, in this order.
+#include "mta/base/log.h"
+#include "mta/queue/scheduler_impl.h"
+
+namespace relay::queue {
+namespace {
+
+std::string host_text(const net::Target& target) {
+  const std::string place = fmt::format("[{}]:{}", target.address, target.port);
+  return target.name == target.address ? place : target.name + " " + place;
+}
+
+void log_outcome(const spool::Event& event, const RecipientRef& ref, const std::string& address,
+                 std::uint32_t attempts, const std::string& next) {
+  const std::string who = address.empty() ? fmt::format("#{}", ref.index) : log::printable(address);
+  log::info("{} message={} recipient={} attempt={} host={} tls={} stage={} reply={} detail={}{}{}",
+            spool::text(event.type), ref.message.text(), who, attempts, log::printable(event.host),
+            event.tls ? "yes" : "no", log::printable(event.stage), log::printable(event.reply.text()),
+            log::printable(event.detail), event.in_doubt ? " in_doubt=yes" : "", next);
+}
+
+std::string span_text(Duration span) {
+  const auto hours = std::chrono::duration_cast<std::chrono::hours>(span).count();
+  if (hours > 0) return fmt::format("{} h", hours);
+  return fmt::format("{} s", std::chrono::duration_cast<std::chrono::seconds>(span).count());
+}
+
+}  // namespace
+
+spool::Event Scheduler::Impl::event_of(const wire::Fact& fact, const Verdict& verdict, const Connection& c,
+                                       bool tls) const {
+  spool::Event event;
+  event.stage = wire::phrase(fact.stage);
+  event.host = host_text(c.targets[c.at]);
+  if (const auto* reply = std::get_if<wire::Reply>(&fact.answer)) event.reply = *reply;
+  event.detail = verdict.detail;
+  event.tls = tls;
+  event.in_doubt = verdict.in_doubt;
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(ports.loop.now() - c.started);
+  event.duration_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(took.count(), 0));
+  return event;
+}
+
+// Of several hosts' refusals one that may pass outweighs a final one.
+void Scheduler::Impl::refused(Connection& c, const wire::Fact& fact, bool tls) {
+  const Verdict verdict = judge(fact);
+  const bool final = verdict.disposition == Disposition::failed;
+  if (final && c.refusal && c.refusal->disposition == Disposition::deferred) return;
+  c.refusal = Refusal{final ? Disposition::failed : Disposition::deferred, event_of(fact, verdict, c, tls)};
+}
+
+void Scheduler::Impl::conclude(Slot recipient, Disposition disposition, spool::Event event, Pauses& pauses,
+                               const spool::MessagePtr& message) {
+  OpenRecipient& r = all[recipient];
+  ++r.attempts;
+  event.recipient = r.index;
+  event.at = ports.loop.wall();
+  if (event.in_doubt) ++totals.in_doubt;
+  const spool::MessagePtr known = message ? message : all.message_of(recipient).kept;
+  const std::string address =
+      known && r.index < known->envelope.recipients.size() ? known->envelope.recipients[r.index].address : "";
+  switch (disposition) {
+    case Disposition::delivered:
+      event.type = spool::EventType::delivered;
+      ++totals.delivered;
+      return finish(recipient, std::move(event), spool::Status::delivered, address);
+    case Disposition::failed:
+      event.type = spool::EventType::failed;
+      ++totals.failed;
+      return finish(recipient, std::move(event), spool::Status::failed, address);
+    case Disposition::deferred: return defer(recipient, std::move(event), pauses, address);
+  }
+}
+
+// The last attempt is made when the window ends, and not after it.
+void Scheduler::Impl::defer(Slot recipient, spool::Event event, Pauses& pauses, const std::string& address) {
+  const OpenRecipient& r = all[recipient];
+  event.type = spool::EventType::deferred;
+  ++totals.deferred;
+  auto [pause, fresh] = pauses.try_emplace(r.attempts);
+  if (fresh) pause->second = retry_pause(settings.retry, r.attempts, ports.rng);
+  const Instant end = instant_of(all.message_of(recipient).accepted) + settings.retry.window;
+  const bool last = expired(recipient);
+  const Instant due = last ? ports.loop.now() : std::min(ports.loop.now() + pause->second, end);
+  const WallTime due_wall = wall_of(due);
+  log_outcome(event, all.ref(recipient), address, r.attempts, " next=" + format_rfc3339(due_wall));
+  const std::string why = event.reply.code != 0 ? event.reply.text() : event.detail;
+  submit(spool::Attempted{all.ref(recipient), std::move(event), spool::Status::queued, due_wall});
+  if (last) return expire(recipient, why, address);
+  put(recipient, Place::waiting, due);
+}
+
+bool Scheduler::Impl::expired(Slot recipient) {
+  return ports.loop.wall() >= all.message_of(recipient).accepted + settings.retry.window;
+}
+
+void Scheduler::Impl::expire(Slot recipient, const std::string& why, const std::string& address) {
+  spool::Event event;
+  event.type = spool::EventType::failed;
+  event.at = ports.loop.wall();
+  event.recipient = all[recipient].index;
+  // RFC 3463 3.5: X.4.7 delivery time expired.
+  event.detail = "4.4.7 delivery time expired after " + span_text(settings.retry.window);
+  if (!why.empty()) event.detail += "; last: " + why;
+  ++totals.failed;
+  finish(recipient, std::move(event), spool::Status::failed, address);
+}
+
+void Scheduler::Impl::finish(Slot recipient, spool::Event event, spool::Status status,
+                             const std::string& address) {
+  log_outcome(event, all.ref(recipient), address, all[recipient].attempts, "");
+  submit(spool::Attempted{all.ref(recipient), std::move(event), status, {}});
+  forget(recipient);
+}
+
+void Scheduler::Impl::submit(spool::Operation operation) {
+  const bool taken = ports.writer.submit(std::move(operation), ports.loop, [](const Result<void>& result) {
+    if (!result) log::error("an outcome was not stored: {}", result.error().message);
+  });
+  RELAY_ASSERT(taken);  // the writer never refuses outcomes
+}
+
+}  // namespace relay::queue

@@ -1,0 +1,223 @@
+// Which site gets connections, and what a site's failure does to it.
+#include <algorithm>
+
+#include "mta/base/log.h"
+#include "mta/queue/scheduler_impl.h"
+
+namespace relay::queue {
+
+void Scheduler::Impl::pump(Slot slot) {
+  Site& site = sites[slot];
+  if (!draining) {
+    for (std::size_t i = 0; i < site.connections.size() && site.ready.size() > 0; ++i)
+      if (connections[site.connections[i]].state == Connection::State::idle) next(site.connections[i]);
+    while (wants_connection(slot)) {
+      if (!site.targets.fresh(ports.loop.now())) {
+        look_up(slot);
+        break;
+      }
+      if (!room_for_connection(slot)) break;
+      open(slot);
+    }
+  }
+  forget_if_unused(slot);
+}
+
+// Ready mail is more than the connections being opened will take; busy ones may be busy for long.
+bool Scheduler::Impl::wants_connection(Slot slot) {
+  const Site& site = sites[slot];
+  if (site.ready.size() == 0 || backing_off.contains(slot)) return false;
+  if (site.connections.size() >= (site.failures > 0 ? 1 : site.limit)) return false;
+  const auto to_come = static_cast<std::uint32_t>(std::ranges::count_if(site.connections, [&](Slot c) {
+    const Connection& it = connections[c];
+    return it.recipients.empty() &&
+           (it.state == Connection::State::opening || it.afterwards != Connection::Afterwards::close);
+  }));
+  return site.ready.transactions(all, settings.recipients_per_transaction, to_come + 1) > to_come;
+}
+
+std::uint32_t Scheduler::Impl::established(const Site& site) const {
+  return static_cast<std::uint32_t>(std::ranges::count_if(site.connections, [&](Slot c) {
+    return connections[c].established && connections[c].state != Connection::State::closing;
+  }));
+}
+
+// At the loop's limit the longest idle connection goes, and the site stands in line; the line is served in
+// turn, one connection a site.
+bool Scheduler::Impl::room_for_connection(Slot slot) {
+  if (connections.size() < settings.connections && line.empty()) return true;
+  if (!std::exchange(sites[slot].in_line, true)) line.push_back({slot, sites.generation(slot)});
+  if (connections.size() < settings.connections) return false;  // pump_in_line comes next
+  Slot idlest = no_slot;
+  bool closing = false;
+  connections.for_each([&](Slot c) {
+    const Connection& it = connections[c];
+    closing |= it.state == Connection::State::closing;
+    if (it.state == Connection::State::idle &&
+        (idlest == no_slot || it.idle_since < connections[idlest].idle_since))
+      idlest = c;
+  });
+  if (!closing && idlest != no_slot) quit(idlest);
+  return false;
+}
+
+void Scheduler::Impl::pump_in_line() {
+  while (!line.empty() && connections.size() < settings.connections && !draining) {
+    const Handle first = line.front();
+    line.pop_front();
+    if (!sites.is(first.slot, first.generation)) continue;
+    sites[first.slot].in_line = false;
+    if (!wants_connection(first.slot)) continue;
+    if (sites[first.slot].targets.empty())
+      look_up(first.slot);
+    else
+      open(first.slot);
+    mark(first.slot);  // it may want another: behind the others
+  }
+}
+
+void Scheduler::Impl::look_up(Slot slot) {
+  Site& site = sites[slot];
+  if (site.looking_up) return;
+  const Destination& to = site.destination;
+  const std::uint16_t port = to.fixed ? to.fixed->port : 25;
+  const std::string& name = to.fixed ? to.fixed->host : to.domain;
+  if (auto literal = literal_target(name, port)) {
+    site.targets.set({*literal}, never);
+    return mark(slot);
+  }
+  site.looking_up = true;
+  auto done = guarded([this, at = Handle{slot, sites.generation(slot)}, port](dns::MailHosts found) {
+    if (!sites.is(at.slot, at.generation)) return;
+    sites[at.slot].looking_up = false;
+    on_hosts(at.slot, std::move(found), port);
+    mark(at.slot);
+    settle();
+  });
+  if (to.fixed)
+    ports.resolver.addresses(name, std::move(done));
+  else
+    ports.resolver.mail_hosts(name, std::move(done));
+}
+
+void Scheduler::Impl::on_hosts(Slot slot, dns::MailHosts found, std::uint16_t port) {
+  Site& site = sites[slot];
+  const Destination& to = site.destination;
+  using Status = dns::MailHosts::Status;
+  if (found.status == Status::ok) {
+    auto targets = targets_of(found.hosts, port);
+    if (!targets.empty())
+      return site.targets.set(
+          std::move(targets),
+          ports.loop.now() + std::max<Duration>(settings.hosts_fresh, std::chrono::seconds(1)));
+    found.detail = "no mail host has an address";
+  } else if (found.status == Status::null_mx) {
+    return refuse_all_ready(slot, "5.1.10 the domain accepts no mail (null MX)");  // RFC 7505 3
+  } else if (found.status == Status::no_domain && !to.fixed) {
+    return refuse_all_ready(slot, "5.1.2 the domain does not exist or has no mail host");  // RFC 3463 3.2
+  }
+  // A route's host that does not exist is the configuration's fault, so mail waits for it.
+  Refusal refusal;
+  refusal.event.stage = "looking up mail hosts";
+  refusal.event.host = to.fixed ? to.fixed->host : to.domain;
+  refusal.event.detail = "4.4.3 looking up mail hosts failed" +  // RFC 3463 3.5
+                         (found.detail.empty() ? "" : ": " + found.detail);
+  if (draining || site.ready.size() == 0) return;
+  site_failed(slot, refusal, {}, nullptr);
+}
+
+// The domain's own word, valid for all its recipients.
+void Scheduler::Impl::refuse_all_ready(Slot slot, std::string detail) {
+  spool::Event event;
+  event.stage = "looking up mail hosts";
+  event.host = sites[slot].destination.domain;
+  event.detail = std::move(detail);
+  Pauses none;
+  while (sites[slot].ready.size() > 0)
+    conclude(sites[slot].ready.first(), Disposition::failed, event, none, nullptr);
+}
+
+// Every host refused or failed. `recipients` were in flight; without any, the next transaction's stand for
+// the site's mail.
+void Scheduler::Impl::site_failed(Slot slot, const Refusal& refusal, std::vector<Slot> recipients,
+                                  const spool::MessagePtr& message) {
+  const std::uint32_t others = established(sites[slot]);
+  if (others > 0) {  // the hosts work, but take no more connections
+    sites[slot].limit = others;
+    sites[slot].credit = 0;
+    if (recipients.empty()) return;
+  } else if (recipients.empty()) {
+    recipients = take_ready(slot);
+  }
+  Pauses pauses;
+  for (const Slot r : recipients) conclude(r, refusal.disposition, refusal.event, pauses, message);
+  if (others > 0) return;
+  if (refusal.disposition != Disposition::deferred) {
+    ++sites[slot].failures;
+    return;
+  }
+  const wire::Reply& reply = refusal.event.reply;
+  back_off(slot, reply.code != 0 ? reply.text() : refusal.event.detail);
+}
+
+void Scheduler::Impl::back_off(Slot slot, const std::string& why) {
+  Site& site = sites[slot];
+  ++site.failures;
+  site.credit = 0;
+  site.limit = std::clamp(settings.connections_at_first, 1u, settings.connections_per_site);
+  const Duration pause = retry_pause(settings.retry, site.failures, ports.rng);
+  backing_off.put(slot, ports.loop.now() + pause);
+  for (Slot at = site.ready.first(); at != no_slot; at = all[at].ready_next) all.drop_body(at);
+  expire_ready(slot, why);
+  log::info("site backs off site={} failures={} pause_s={} ready={}", log::printable(site.key), site.failures,
+            std::chrono::duration_cast<std::chrono::seconds>(pause).count(), site.ready.size());
+}
+
+void Scheduler::Impl::unblock(Slot slot) {
+  backing_off.remove(slot);
+  mark(slot);
+}
+
+// A host has spoken to a transaction as a working one does. Additive growth, as TCP's in congestion
+// avoidance.
+void Scheduler::Impl::site_well(Slot slot) {
+  Site& site = sites[slot];
+  site.failures = 0;
+  backing_off.remove(slot);
+  if (site.limit >= settings.connections_per_site || ++site.credit < site.limit) return;
+  site.credit = 0;
+  ++site.limit;
+}
+
+// While a site is down its mail makes no attempts of its own, so nothing else ends its time.
+void Scheduler::Impl::expire_ready(Slot slot, const std::string& why) {
+  for (Slot at = sites[slot].ready.first(); at != no_slot;) {
+    const Slot next = all[at].ready_next;
+    if (expired(at)) expire(at, why, "");
+    at = next;
+  }
+}
+
+void Scheduler::Impl::forget_if_unused(Slot slot) {
+  const Site& site = sites[slot];
+  if (site.dirty || site.domains > 0 || !site.connections.empty()) return;
+  backing_off.remove(slot);
+  site_by_key.erase(site.key);
+  sites.remove(slot);
+}
+
+// The first ready recipient and those of the same message beside it, now in flight.
+std::vector<Slot> Scheduler::Impl::take_ready(Slot slot) {
+  const ReadyList& ready = sites[slot].ready;
+  if (ready.size() == 0) return {};
+  std::vector<Slot> taken;
+  all.for_each_of(all.message_of(ready.first()).id, [&](Slot r) {
+    if (all[r].place == Place::ready && all.domain_of(r).site == slot) taken.push_back(r);
+  });
+  std::ranges::sort(taken, {}, [&](Slot r) { return all[r].index; });
+  if (taken.size() > settings.recipients_per_transaction) taken.resize(settings.recipients_per_transaction);
+  for (const Slot r : taken) put(r, Place::in_flight);
+  return taken;
+}
+
+}  // namespace relay::queue

@@ -1,0 +1,81 @@
+#include "mta/queue/site.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+
+namespace relay::queue {
+
+void ReadyList::push_back(OpenRecipients& all, Slot recipient) {
+  OpenRecipient& r = all[recipient];
+  r.ready_next = no_slot;
+  r.ready_previous = last_;
+  (last_ == no_slot ? first_ : all[last_].ready_next) = recipient;
+  last_ = recipient;
+  ++size_;
+}
+
+void ReadyList::unlink(OpenRecipients& all, Slot recipient) {
+  OpenRecipient& r = all[recipient];
+  (r.ready_previous == no_slot ? first_ : all[r.ready_previous].ready_next) = r.ready_next;
+  (r.ready_next == no_slot ? last_ : all[r.ready_next].ready_previous) = r.ready_previous;
+  r.ready_next = r.ready_previous = no_slot;
+  --size_;
+}
+
+std::uint32_t ReadyList::transactions(OpenRecipients& all, std::uint32_t per_transaction,
+                                      std::uint32_t at_most) const {
+  std::uint32_t count = 0, in_run = 0;
+  Slot message = no_slot;
+  for (Slot at = first_; at != no_slot && count < at_most; at = all[at].ready_next) {
+    if (all[at].message == message && ++in_run <= per_transaction) continue;
+    message = all[at].message;
+    in_run = 1;
+    ++count;
+  }
+  return count;
+}
+
+void Targets::set(std::vector<net::Target> targets, Instant fresh_until) {
+  targets_ = std::move(targets);
+  fresh_until_ = fresh_until;
+}
+
+void Targets::failed(const net::Target& target, Instant rest_until) {
+  std::erase_if(rests_, [&](const Rest& r) { return r.address == target.address && r.port == target.port; });
+  rests_.push_back({target.address, target.port, rest_until});
+}
+
+bool Targets::resting(const net::Target& target, Instant now) const {
+  return std::ranges::any_of(rests_, [&](const Rest& r) {
+    return r.until > now && r.address == target.address && r.port == target.port;
+  });
+}
+
+std::vector<net::Target> Targets::plan(Instant now, std::uint32_t at_most) const {
+  std::vector<net::Target> plan = targets_;
+  std::ranges::stable_partition(plan, [&](const net::Target& t) { return !resting(t, now); });
+  if (plan.size() > at_most) plan.resize(at_most);
+  return plan;
+}
+
+std::optional<net::Target> literal_target(const std::string& host, std::uint16_t port) {
+  std::string address = host;
+  if (address.size() > 2 && address.front() == '[' && address.back() == ']')
+    address = address.substr(1, address.size() - 2);
+  if (address.size() > 5 && (address.starts_with("IPv6:") || address.starts_with("ipv6:")))
+    address.erase(0, 5);
+  unsigned char bytes[16];
+  if (inet_pton(AF_INET, address.c_str(), bytes) != 1 && inet_pton(AF_INET6, address.c_str(), bytes) != 1)
+    return std::nullopt;
+  return net::Target{address, address, port};
+}
+
+std::vector<net::Target> targets_of(const std::vector<dns::Host>& hosts, std::uint16_t port) {
+  std::vector<net::Target> targets;
+  for (const dns::Host& host : hosts)
+    for (const std::string& address : host.addresses) targets.push_back({host.name, address, port});
+  return targets;
+}
+
+}  // namespace relay::queue
