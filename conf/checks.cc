@@ -1,0 +1,97 @@
+#include "conf/checks.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace relay::conf {
+namespace {
+
+bool letter_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool is_label(std::string_view label) {
+  return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
+         std::ranges::all_of(label, [](char c) { return letter_or_digit(c) || c == '-' || c == '_'; });
+}
+
+bool is_address(int family, std::string_view text) {
+  std::array<unsigned char, sizeof(in6_addr)> bytes{};
+  return text.find('\0') == std::string_view::npos &&
+         ::inet_pton(family, std::string(text).c_str(), bytes.data()) == 1;
+}
+
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc{} || end != text.data() + text.size() || port == 0) return std::nullopt;
+  return port;
+}
+
+}  // namespace
+
+std::optional<std::string> check_host_name(std::string_view text) {
+  if (text.size() > 253) return "is longer than a host name can be (253)";
+  std::string_view rest = text;
+  while (true) {
+    const std::size_t dot = rest.find('.');
+    if (!is_label(rest.substr(0, dot))) return "is not a host name";
+    if (dot == std::string_view::npos) break;
+    rest.remove_prefix(dot + 1);
+  }
+  // The last label is never a number (RFC 1123 2.1), which tells names from addresses.
+  if (std::ranges::all_of(rest, [](char c) { return c >= '0' && c <= '9'; }))
+    return "is an address, not a host name";
+  return std::nullopt;
+}
+
+std::optional<std::string> check_address(std::string_view text) {
+  if (is_address(AF_INET, text) || is_address(AF_INET6, text)) return std::nullopt;
+  return "is not an IP address";
+}
+
+std::optional<std::string> check_route_pattern(std::string_view text) {
+  if (text == "*") return std::nullopt;
+  std::string_view domain = text;
+  if (domain.starts_with("*.")) domain.remove_prefix(2);
+  if (check_host_name(domain)) return "is neither a domain, *.domain nor *";
+  if (std::ranges::any_of(domain, [](char c) { return c >= 'A' && c <= 'Z'; }))
+    return "must be in lower case";
+  return std::nullopt;
+}
+
+std::optional<std::string> check_dns_server(std::string_view text) {
+  const std::size_t at = text.find('@');
+  if (check_address(text.substr(0, at)) || (at != std::string_view::npos && !parse_port(text.substr(at + 1))))
+    return "is neither ADDRESS nor ADDRESS@PORT";
+  return std::nullopt;
+}
+
+Result<queue::HostPort> parse_host_port(std::string_view text) {
+  const auto refused = [] { return fail(Errc::invalid, "is not HOST, HOST:PORT or [IPv6]:PORT"); };
+  queue::HostPort result;
+  std::string_view host = text, port;
+  if (text.starts_with("[")) {
+    const std::size_t end = text.find(']');
+    if (end == std::string_view::npos) return refused();
+    host = text.substr(1, end - 1);
+    port = text.substr(end + 1);
+    if (!is_address(AF_INET6, host)) return refused();
+  } else if (const std::size_t colon = text.find(':'); colon != std::string_view::npos) {
+    host = text.substr(0, colon);
+    port = text.substr(colon);
+  }
+  if (!port.empty()) {
+    const auto number = port.front() == ':' ? parse_port(port.substr(1)) : std::nullopt;
+    if (!number) return refused();
+    result.port = *number;
+  }
+  if (check_address(host) && check_host_name(host)) return refused();
+  result.host = host;
+  return result;
+}
+
+}  // namespace relay::conf

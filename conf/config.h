@@ -1,0 +1,71 @@
+// Config: everything relayd is told, as the modules' own settings structs. Plain values, made by
+// conf/loader.h and constant afterwards. A field's default, unit and reason stand in its module's struct or
+// here; conf/settings.cc says which key of relay.yaml sets it and what range it has; relay.yaml(5) explains
+// it.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mta/base/log.h"
+#include "mta/dns/resolver.h"
+#include "mta/intake/accept.h"
+#include "mta/net/http_dialog.h"
+#include "mta/net/session.h"
+#include "mta/queue/scheduler.h"
+#include "mta/wire/server_dialog.h"
+#include "relay-api/api.h"
+#include "spool/store.h"
+#include "spool/writer.h"
+
+namespace relay::conf {
+
+struct SubmissionListener {
+  enum class Tls { starttls, implicit };
+  std::string address;  // of one interface, or 0.0.0.0 or ::
+  std::uint16_t port = 0;
+  Tls tls = Tls::starttls;
+};
+
+struct HttpListener {
+  std::string address;
+  std::uint16_t port = 0;
+  bool tls = false;
+};
+
+struct Submission {
+  std::vector<SubmissionListener> listeners;
+  std::uint32_t connections = 2000;  // at once on one loop; more are told 421, so that descriptors last
+  wire::ServerLimits limits;         // recipients and message_bytes come from Config::intake
+};
+
+struct Http {
+  std::vector<HttpListener> listeners;
+  std::uint32_t connections = 2000;  // at once on one loop; more are told 503
+  net::HttpLimits limits;
+};
+
+struct Config {
+  std::string host_name;    // greeting, EHLO, Received, made-up Message-IDs
+  std::uint32_t loops = 0;  // threads with a loop of their own; 0: one for each processor
+  Duration shutdown_grace = std::chrono::seconds(10);  // for deliveries under way when told to stop
+  log::Settings log;
+  std::string certificate_file;  // PEM, with chain; both or neither
+  std::string key_file;
+  Submission submission;
+  Http http;
+  std::string admin_socket;  // Unix socket for relayctl
+  net::SessionLimits sessions;
+  spool::LmdbSettings spool;
+  spool::WriterSettings writer;
+  Duration retention =
+      std::chrono::hours(24 * 30);  // closed messages are forgotten this long after acceptance
+  intake::IntakeSettings intake;
+  api::ApiSettings api;
+  std::vector<queue::RouteRule> routes;
+  dns::UnboundSettings resolver;
+  queue::SchedulerSettings delivery;
+};
+
+}  // namespace relay::conf

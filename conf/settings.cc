@@ -1,0 +1,210 @@
+#include "conf/settings.h"
+
+#include <fmt/format.h>
+
+#include "conf/checks.h"
+
+namespace relay::conf {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::uint64_t KiB = 1024, MiB = 1024 * KiB, GiB = 1024 * MiB, TiB = 1024 * GiB;
+constexpr std::uint32_t many = 1'000'000;
+constexpr Duration days = hours(24);
+
+template <std::unsigned_integral T>
+constexpr T n(std::uint64_t v) {
+  return static_cast<T>(v);
+}
+
+void required(Section& section, std::string_view key) {
+  if (!section.has(key)) section.fault(key, "must be set");
+}
+
+// The interface and port of a listener.
+void read_endpoint(Section& s, std::string& address, std::uint16_t& port) {
+  required(s, "address");
+  required(s, "port");
+  s.text("address", address, check_address);
+  s.number("port", port, n<std::uint16_t>(1), n<std::uint16_t>(65535));
+}
+
+void read_log(Section s, log::Settings& log) {
+  static constexpr Choice<log::Level> levels[] = {{"debug", log::Level::debug},
+                                                  {"info", log::Level::info},
+                                                  {"warn", log::Level::warn},
+                                                  {"error", log::Level::error}};
+  s.choice("level", log.level, levels);
+  s.yes_no("timestamps", log.timestamps);
+}
+
+void read_tls(Section s, Config& c) {
+  s.path("certificate", c.certificate_file);
+  s.path("key", c.key_file);
+}
+
+void read_submission(Section s, Submission& submission) {
+  s.each("listen", [&](Section& item) {
+    using Tls = SubmissionListener::Tls;
+    static constexpr Choice<Tls> ways[] = {{"starttls", Tls::starttls}, {"implicit", Tls::implicit}};
+    SubmissionListener listener;
+    read_endpoint(item, listener.address, listener.port);
+    item.choice("tls", listener.tls, ways);
+    submission.listeners.push_back(std::move(listener));
+  });
+  auto& limits = submission.limits;
+  s.number("connections", submission.connections, 1u, many);
+  s.number("errors", limits.errors, 1u, 1000u);
+  s.number("auth_failures", limits.auth_failures, 1u, 100u);
+  s.duration("greeting_timeout", limits.greeting_timeout, seconds(1), hours(1));
+  s.duration("command_timeout", limits.command_timeout, seconds(1), hours(1));
+  s.duration("data_timeout", limits.data_timeout, seconds(1), hours(1));
+}
+
+void read_http(Section s, Http& http) {
+  s.each("listen", [&](Section& item) {
+    HttpListener listener;
+    read_endpoint(item, listener.address, listener.port);
+    item.yes_no("tls", listener.tls);
+    http.listeners.push_back(std::move(listener));
+  });
+  auto& limits = http.limits;
+  s.number("connections", http.connections, 1u, many);
+  s.size("head_size", limits.head_bytes, n<std::size_t>(1 * KiB), n<std::size_t>(1 * MiB));
+  s.size("body_size", limits.body_bytes, 64 * KiB, 1 * GiB);
+  s.number("requests_per_connection", limits.requests, 1u, many);
+  s.duration("idle_timeout", limits.idle_timeout, seconds(1), hours(1));
+  s.duration("head_timeout", limits.head_timeout, seconds(1), hours(1));
+  s.duration("body_timeout", limits.body_timeout, seconds(1), hours(1));
+}
+
+void read_sessions(Section s, net::SessionLimits& limits) {
+  s.size("unsent_size", limits.unsent_bytes, n<std::size_t>(64 * KiB), n<std::size_t>(256 * MiB));
+  s.duration("write_timeout", limits.write_timeout, seconds(1), hours(1));
+  s.duration("handshake_timeout", limits.handshake_timeout, seconds(1), hours(1));
+}
+
+void read_spool(Section s, Config& c) {
+  required(s, "directory");
+  s.path("directory", c.spool.directory);
+  s.size("map_size", c.spool.map_bytes, 16 * MiB, 64 * TiB);
+  s.size("queue_size", c.writer.queue_bytes, n<std::size_t>(1 * MiB), n<std::size_t>(64 * GiB));
+  s.size("batch_size", c.writer.batch_bytes, n<std::size_t>(64 * KiB), n<std::size_t>(1 * GiB));
+  s.number("batch_operations", c.writer.batch_operations, n<std::size_t>(1), n<std::size_t>(many));
+  s.duration("retention", c.retention, hours(1), 3650 * days);
+}
+
+void read_limits(Section s, Config& c) {
+  // RFC 5321 4.5.3.1.7 and .8: at least 64 K octets and 100 recipients.
+  s.size("message_size", c.intake.message_bytes, 64 * KiB, 1 * GiB);
+  s.number("recipients", c.intake.recipients, 100u, 100'000u);
+  s.number("received_hops", c.intake.received_hops, 10u, 1000u);
+  s.number("recipients_per_field", c.api.recipients_per_field, 1u, 100'000u);
+  s.size("attachment_size", c.api.attachment_bytes, 0 * MiB, 1 * GiB);
+}
+
+void read_routes(Section& root, std::vector<queue::RouteRule>& routes) {
+  root.each("routes", [&](Section& s) {
+    queue::RouteRule rule;
+    std::string to;
+    required(s, "match");
+    required(s, "to");
+    s.text("match", rule.pattern, check_route_pattern);
+    s.text("to", to, [](std::string_view text) -> std::optional<std::string> {
+      if (text == "mx") return std::nullopt;
+      const auto target = parse_host_port(text);
+      if (target) return std::nullopt;
+      return target.error().message + ", nor mx";
+    });
+    static constexpr Choice<bool> ways[] = {{"opportunistic", false}, {"required", true}};
+    s.choice("tls", rule.tls_required, ways);
+    if (!to.empty() && to != "mx") rule.to = *parse_host_port(to);
+    routes.push_back(std::move(rule));
+  });
+}
+
+void read_resolver(Section s, dns::UnboundSettings& resolver) {
+  s.list("servers", resolver.servers, check_dns_server);
+  s.duration("timeout", resolver.timeout, milliseconds(100), minutes(10));
+}
+
+void read_retry(Section s, queue::RetrySettings& retry) {
+  s.duration("first", retry.first, seconds(1), days);
+  s.decimal("factor", retry.factor, 1.0, 10.0);
+  s.duration("longest", retry.longest, seconds(1), 7 * days);
+  s.duration("window", retry.window, minutes(1), 30 * days);
+  s.decimal("jitter", retry.jitter, 0.0, 0.9);
+}
+
+void read_timeouts(Section s, wire::ClientTimeouts& t) {
+  const auto stage = [&](std::string_view key, Duration& value) {
+    s.duration(key, value, seconds(1), hours(1));
+  };
+  stage("connect", t.connect);
+  stage("greeting", t.greeting);
+  stage("ehlo", t.ehlo);
+  stage("starttls", t.starttls);
+  stage("mail", t.mail);
+  stage("rcpt", t.rcpt);
+  stage("data", t.data);
+  stage("content", t.content);
+  stage("final_dot", t.final_dot);
+  stage("rset", t.rset);
+  stage("quit", t.quit);
+}
+
+void read_delivery(Section s, queue::SchedulerSettings& d) {
+  using Tls = wire::ClientSettings::Tls;
+  static constexpr Choice<Tls> ways[] = {
+      {"none", Tls::none}, {"opportunistic", Tls::opportunistic}, {"required", Tls::required}};
+  s.text("ehlo_name", d.client.ehlo_name, check_host_name);
+  s.choice("tls", d.client.tls, ways);
+  s.number("connections", d.connections, 1u, 100'000u);
+  s.number("connections_per_site", d.connections_per_site, 1u, 10'000u);
+  s.number("messages_per_connection", d.messages_per_connection, 1u, many);
+  s.number("recipients_per_transaction", d.recipients_per_transaction, 1u, 10'000u);
+  s.duration("idle", d.idle, Duration::zero(), minutes(5));
+  s.size("body_memory", d.body_bytes, 0 * MiB, 1 * TiB);
+  s.size("reply_size", d.client.reply_bytes, n<std::size_t>(1 * KiB), n<std::size_t>(16 * MiB));
+  s.number("reply_lines", d.client.reply_lines, 1u, 100'000u);
+  read_retry(s.section("retry"), d.retry);
+  read_timeouts(s.section("timeouts"), d.client.timeouts);
+}
+
+}  // namespace
+
+void read_settings(Document& document, Config& config) {
+  Section root = document.root();
+  required(root, "host_name");
+  root.text("host_name", config.host_name, check_host_name);
+  root.number("loops", config.loops, 0u, 1024u);
+  root.duration("shutdown_grace", config.shutdown_grace, Duration::zero(), minutes(10));
+  read_log(root.section("log"), config.log);
+  read_tls(root.section("tls"), config);
+  read_submission(root.section("submission"), config.submission);
+  read_http(root.section("http"), config.http);
+  {
+    Section admin = root.section("admin");
+    required(admin, "socket");
+    admin.path("socket", config.admin_socket);
+  }
+  read_sessions(root.section("sessions"), config.sessions);
+  read_spool(root.section("spool"), config);
+  read_limits(root.section("limits"), config);
+  read_routes(root, config.routes);
+  read_resolver(root.section("resolver"), config.resolver);
+  read_delivery(root.section("delivery"), config.delivery);
+
+  // One setting, told to each module that needs it.
+  config.intake.host_name = config.host_name;
+  config.api.host_name = config.host_name;
+  if (config.delivery.client.ehlo_name.empty()) config.delivery.client.ehlo_name = config.host_name;
+  config.submission.limits.message_bytes = config.intake.message_bytes;
+  config.submission.limits.recipients = config.intake.recipients;
+}
+
+}  // namespace relay::conf

@@ -1,0 +1,92 @@
+// What settings must satisfy together, each alone being right.
+#include <fmt/format.h>
+#include <sys/un.h>
+
+#include <set>
+
+#include "conf/settings.h"
+#include "conf/units.h"
+
+namespace relay::conf {
+namespace {
+
+void check_tls(Document& d, const Config& c) {
+  const bool certificate = !c.certificate_file.empty(), key = !c.key_file.empty();
+  if (certificate != key) return d.fault("tls", "must have both certificate and key, or neither");
+  if (certificate) return;
+  if (!c.submission.listeners.empty())
+    d.fault("tls", "must have certificate and key: submission takes passwords under TLS only");
+  for (std::size_t i = 0; i < c.http.listeners.size(); ++i)
+    if (c.http.listeners[i].tls)
+      d.fault(fmt::format("http.listen[{}].tls", i), "needs tls.certificate and tls.key");
+}
+
+void check_listeners(Document& d, const Config& c) {
+  if (c.submission.listeners.empty() && c.http.listeners.empty())
+    d.fault("", "nothing to listen on: set submission.listen or http.listen");
+  std::set<std::pair<std::string, std::uint16_t>> taken;
+  const auto take = [&](std::string_view list, std::size_t i, const std::string& address,
+                        std::uint16_t port) {
+    if (port != 0 && !taken.emplace(address, port).second)
+      d.fault(fmt::format("{}.listen[{}]", list, i),
+              fmt::format("{}:{} is listened on already", address, port));
+  };
+  for (std::size_t i = 0; i < c.submission.listeners.size(); ++i)
+    take("submission", i, c.submission.listeners[i].address, c.submission.listeners[i].port);
+  for (std::size_t i = 0; i < c.http.listeners.size(); ++i)
+    take("http", i, c.http.listeners[i].address, c.http.listeners[i].port);
+  if (c.admin_socket.size() >= sizeof(sockaddr_un{}.sun_path))
+    d.fault("admin.socket",
+            fmt::format("is longer than a socket's path can be ({})", sizeof(sockaddr_un{}.sun_path) - 1));
+}
+
+void check_sizes(Document& d, const Config& c) {
+  // JSON carries attachments in base 64: four bytes for three.
+  const std::uint64_t encoded = c.api.attachment_bytes / 3 * 4;
+  if (!c.http.listeners.empty() && c.http.limits.body_bytes <= encoded)
+    d.fault("http.body_size",
+            fmt::format("must be over {} for limits.attachment_size, which base64 makes a third larger",
+                        format_size(encoded)));
+  if (c.intake.message_bytes <= encoded && !c.http.listeners.empty())
+    d.fault("limits.message_size",
+            fmt::format("must be over {} for limits.attachment_size, which base64 makes a third larger",
+                        format_size(encoded)));
+  if (c.writer.queue_bytes < 2 * c.intake.message_bytes)
+    d.fault("spool.queue_size", "must hold at least two messages of limits.message_size");
+  if (c.spool.map_bytes < 2 * c.writer.queue_bytes)
+    d.fault("spool.map_size", "must be at least twice spool.queue_size");
+}
+
+void check_retry(Document& d, const Config& c) {
+  const auto& r = c.delivery.retry;
+  if (r.first > r.longest) d.fault("delivery.retry.first", "must not be over delivery.retry.longest");
+  if (r.first >= r.window) d.fault("delivery.retry.window", "must be over delivery.retry.first");
+  if (c.retention < r.window)
+    d.fault("spool.retention",
+            "must not be under delivery.retry.window: what became of a message would be forgotten at once");
+}
+
+void check_routes(Document& d, const Config& c) {
+  std::set<std::string> seen;
+  bool all = false;
+  for (std::size_t i = 0; i < c.routes.size(); ++i) {
+    const auto& pattern = c.routes[i].pattern;
+    if (pattern.empty()) continue;  // refused already
+    if (all || !seen.insert(pattern).second)
+      d.fault(fmt::format("routes[{}].match", i),
+              fmt::format("is never reached: an earlier route takes {}", pattern));
+    all = all || pattern == "*";
+  }
+}
+
+}  // namespace
+
+void check_together(Document& d, const Config& c) {
+  check_tls(d, c);
+  check_listeners(d, c);
+  check_sizes(d, c);
+  check_retry(d, c);
+  check_routes(d, c);
+}
+
+}  // namespace relay::conf
