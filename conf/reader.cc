@@ -68,9 +68,11 @@ void Document::Impl::fault(int line, std::string key, std::string reason) {
 }
 
 void Document::Impl::note(const std::string& section, std::string_view key, std::string_view kind,
-                          std::string default_value) {
+                          std::string default_value, bool given) {
   const std::string path = general(section.empty() ? std::string(key) : fmt::format("{}.{}", section, key));
-  if (known_paths.insert(path).second) known.push_back({path, std::string(kind), std::move(default_value)});
+  const auto [at, inserted] = known_at.emplace(path, known.size());
+  if (inserted) known.push_back({path, std::string(kind), std::move(default_value), false});
+  known[at->second].given |= given;
 }
 
 Document::Document(const std::string& text, std::string directory) : impl_(std::make_unique<Impl>()) {
@@ -164,8 +166,8 @@ void Section::Impl::fill(const YAML::Node& node, int line) {
 
 const YAML::Node* Section::Impl::ask(std::string_view key, std::string_view kind, std::string default_value) {
   expected.emplace(key);
-  document->note(name, key, kind, std::move(default_value));
   const auto found = values.find(std::string(key));
+  document->note(name, key, kind, std::move(default_value), found != values.end());
   return found == values.end() ? nullptr : &found->second;
 }
 

@@ -30,6 +30,7 @@ struct KnownKey {
   std::string path;           // "submission.listen[].port"
   std::string kind;           // "number", "duration", "size", "text", "path", "yes or no", "list"...
   std::string default_value;  // as it would be written; empty if there is none
+  bool given = false;         // the document sets it, somewhere
 };
 
 // What is wrong with a value, or nothing.

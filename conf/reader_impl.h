@@ -15,12 +15,12 @@ struct Document::Impl {
   YAML::Node root;
   std::vector<Fault> faults;
   std::vector<KnownKey> known;
-  std::set<std::string, std::less<>> known_paths;
-  std::map<std::string, int, std::less<>> lines;  // by path
+  std::map<std::string, std::size_t, std::less<>> known_at;  // index in `known`, by path
+  std::map<std::string, int, std::less<>> lines;             // by path
 
   void fault(int line, std::string key, std::string reason);
   void note(const std::string& section, std::string_view key, std::string_view kind,
-            std::string default_value);
+            std::string default_value, bool given);
 };
 
 struct Section::Impl {

@@ -98,7 +98,7 @@ void Section::whole(std::string_view key, std::uint64_t& value, std::uint64_t lo
                     bool is_size) {
   const char* kind = is_size ? "size" : "number";
   const auto written = [&](std::uint64_t v) { return is_size ? format_size(v) : fmt::format("{}", v); };
-  const YAML::Node* node = impl_->ask(key, kind, written(value));
+  const YAML::Node* node = impl_->ask(key, kind, value < low || value > high ? "" : written(value));
   if (node == nullptr) return;
   const auto text = impl_->scalar(key, *node, kind);
   if (!text) return;
