@@ -72,7 +72,7 @@ constexpr std::array rules{
     Rule{Kind::accepted, Stage::connect, Stage::quit, deferred, !doubt, next_host},
 
     Rule{Kind::lacks_smtputf8, Stage::connect, Stage::quit, failed},  // RFC 6531 3.2
-    Rule{Kind::lacks_size, Stage::connect, Stage::quit, failed},      // RFC 1870 6.1
+    Rule{Kind::lacks_size, Stage::connect, Stage::quit, failed},      // RFC 1870
     Rule{Kind::lacks_8bitmime, Stage::connect, Stage::quit, failed},  // RFC 6152 3
     // Required by our administrator, and a host that has lost its certificate will get one again.
     Rule{Kind::lacks_starttls, Stage::connect, Stage::quit, deferred, !doubt, next_host},

@@ -171,7 +171,7 @@ void ClientMachine::on_starttls(const Reply& reply, Instant now) {
     return enter(Stage::handshake, now);
   }
   if (settings_.tls == ClientSettings::Tls::required) return end(reply, Manner::with_quit);
-  become_idle();  // RFC 3207 4.1: the client may go on without
+  become_idle();  // RFC 3207 4: the client may go on without
 }
 
 void ClientMachine::on_mail(const Reply& reply, Instant now) {

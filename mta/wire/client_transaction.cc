@@ -38,7 +38,7 @@ TransactionRun::TransactionRun(Transaction transaction) : transaction_(std::move
 
 std::optional<Unsupported> TransactionRun::lacks(const Extensions& offered) const {
   if (transaction_.smtputf8 && !offered.smtputf8) return Unsupported{"SMTPUTF8"};
-  // RFC 1870 6: what is known to be too large is not worth sending. 0 is no fixed limit.
+  // RFC 1870: what is known to be too large is not worth sending. 0 is no fixed limit.
   if (offered.size.value_or(0) > 0 && transaction_.body->size() > *offered.size) return Unsupported{"SIZE"};
   return std::nullopt;
 }

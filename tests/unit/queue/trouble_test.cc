@@ -1,0 +1,162 @@
+#include "mta/queue/trouble.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+using namespace relay;
+using namespace relay::queue;
+using namespace relay::wire;
+
+namespace {
+
+const Stage stages[] = {Stage::connect,   Stage::greeting, Stage::ehlo, Stage::helo, Stage::starttls,
+                        Stage::handshake, Stage::mail,     Stage::rcpt, Stage::data, Stage::content,
+                        Stage::final_dot, Stage::rset,     Stage::quit};
+
+// One letter a stage, in the order above:
+// D delivered, F failed, d deferred, n deferred and the next host may do better, ? deferred in doubt.
+std::string letters(const Answer& answer) {
+  std::string row;
+  for (const Stage stage : stages) {
+    const Verdict v = judge({stage, answer});
+    CHECK(!v.detail.empty());
+    char letter = v.try_next_host ? 'n' : v.in_doubt ? '?' : 'd';
+    CHECK_FALSE((v.in_doubt && v.try_next_host));
+    if (v.disposition != Disposition::deferred) {
+      CHECK_FALSE(v.in_doubt);
+      CHECK_FALSE(v.try_next_host);
+      letter = v.disposition == Disposition::delivered ? 'D' : 'F';
+    }
+    row += letter;
+  }
+  return row;
+}
+
+Reply reply(int code, std::string enhanced = "") { return {code, std::move(enhanced), {"text"}}; }
+
+}  // namespace
+
+TEST_CASE("judge: every answer at every stage") {
+  const struct {
+    std::string_view name;
+    Answer answer;
+    std::string_view verdicts;
+  } cases[] = {
+      // connect greeting ehlo helo starttls handshake | mail rcpt data content | final_dot | rset quit
+      {"250", reply(250, "2.0.0"), "nnnnnnnnnnDnn"},
+      {"251", reply(251), "nnnnnnnnnnDnn"},
+      {"354", reply(354), "nnnnnnnnnn?nn"},
+      {"421", reply(421, "4.3.2"), "nnnnnnnnnnnnn"},
+      {"450", reply(450, "4.2.1"), "nnnnnndddddnn"},
+      {"451", reply(451), "nnnnnndddddnn"},
+      {"452", reply(452, "4.5.3"), "nnnnnndddddnn"},
+      {"454", reply(454, "4.7.0"), "nnnnnndddddnn"},
+      {"455", reply(455), "nnnnnndddddnn"},
+      {"500", reply(500), "nnnnnnFFFFFnn"},
+      {"501", reply(501), "nnnnnnFFFFFnn"},
+      {"502", reply(502), "nnnnnnFFFFFnn"},
+      {"503", reply(503), "nnnnnnFFFFFnn"},
+      {"521", reply(521), "nnnnnnFFFFFnn"},
+      {"530", reply(530, "5.7.0"), "nnnnnnFFFFFnn"},
+      {"550", reply(550, "5.1.1"), "nnnnnnFFFFFnn"},
+      {"551", reply(551), "nnnnnnFFFFFnn"},
+      {"552", reply(552, "5.2.2"), "nnnnnnFdFFFnn"},
+      {"553", reply(553), "nnnnnnFFFFFnn"},
+      {"554", reply(554, "5.7.1"), "nnnnnnFFFFFnn"},
+      {"599", reply(599), "nnnnnnFFFFFnn"},
+      {"no code at all", reply(0), "nnnnnnnnnn?nn"},
+      {"closed", Closed{Closed::Why::end_of_file, ""}, "nnnnnnnnnn?nn"},
+      {"reset", Closed{Closed::Why::reset, "broken pipe"}, "nnnnnnnnnn?nn"},
+      {"connect failed", Closed{Closed::Why::connect_failed, "connection refused"}, "nnnnnnnnnn?nn"},
+      {"connect timed out", Closed{Closed::Why::connect_timeout, ""}, "nnnnnnnnnn?nn"},
+      {"TLS failed", Closed{Closed::Why::tls_failed, "bad record"}, "nnnnnnnnnn?nn"},
+      {"timed out", TimedOut{}, "nnnnnnnnnn?nn"},
+      {"no SMTPUTF8", Unsupported{"SMTPUTF8"}, "FFFFFFFFFFFFF"},
+      {"too large", Unsupported{"SIZE"}, "FFFFFFFFFFFFF"},
+      {"no 8BITMIME", Unsupported{"8BITMIME"}, "FFFFFFFFFFFFF"},
+      {"no STARTTLS", Unsupported{"STARTTLS"}, "nnnnnnnnnnnnn"},
+      {"no other extension", Unsupported{"LIMITS"}, "nnnnnnnnnnnnn"},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.name);
+    CHECK(letters(c.answer) == c.verdicts);
+  }
+}
+
+TEST_CASE("judge: the sentence for people") {
+  const struct {
+    Fact fact;
+    std::string_view detail;
+  } cases[] = {
+      {{Stage::final_dot, Reply{250, "2.0.0", {"queued as 7"}}}, "250 2.0.0 queued as 7"},
+      {{Stage::rcpt, Reply{550, "5.1.1", {"no such user", "here"}}},
+       "550 5.1.1 no such user here (while sending RCPT TO)"},
+      {{Stage::greeting, Reply{554, "", {"go away"}}}, "554 go away (while waiting for the greeting)"},
+      {{Stage::final_dot, Reply{554, "5.7.1", {"spam"}}},
+       "554 5.7.1 spam (while waiting for the reply to the end of the message)"},
+      {{Stage::rcpt, TimedOut{}}, "timed out while sending RCPT TO"},
+      {{Stage::connect, Closed{Closed::Why::connect_failed, "connection refused"}},
+       "connection refused while connecting"},
+      {{Stage::connect, Closed{Closed::Why::connect_timeout, ""}}, "timed out while connecting"},
+      {{Stage::data, Closed{Closed::Why::end_of_file, ""}},
+       "the host closed the connection while sending DATA"},
+      {{Stage::content, Closed{Closed::Why::reset, ""}}, "the connection was lost while sending the message"},
+      {{Stage::handshake, Closed{Closed::Why::tls_failed, "certificate has expired"}},
+       "certificate has expired while negotiating TLS"},
+      {{Stage::mail, Unsupported{"SMTPUTF8"}},
+       "5.6.7 the host does not support SMTPUTF8, which this message's addresses or headers need"},
+      {{Stage::mail, Unsupported{"SIZE"}}, "5.3.4 the message is larger than the host takes"},
+      {{Stage::ehlo, Unsupported{"STARTTLS"}}, "the host does not offer STARTTLS, which is required"},
+  };
+  for (const auto& c : cases) CHECK(judge(c.fact).detail == c.detail);
+}
+
+TEST_CASE("judge: a detail is short, and never ends within a character") {
+  for (int lead = 0; lead < 3; ++lead) {
+    std::string text(static_cast<std::size_t>(lead), 'x');
+    for (int i = 0; i < 20000; ++i) text += "\xe2\x82\xac";
+    const std::string detail = judge({Stage::rcpt, Reply{550, "", {text}}}).detail;
+    CHECK(detail.size() < 1100);
+    const auto end = detail.find("...");
+    REQUIRE(end != std::string::npos);
+    CHECK(detail.substr(end - 3, 3) == "\xe2\x82\xac");
+  }
+}
+
+TEST_CASE("retry pauses grow by the factor, stop at the longest, and are spread") {
+  RetrySettings settings;
+  settings.jitter = 0;
+  SeededRng rng(1);
+  const std::vector<int> minutes{1, 2, 4, 8, 16, 32, 64, 128, 240, 240};
+  for (std::uint32_t i = 0; i < minutes.size(); ++i) {
+    const auto pause = retry_pause(settings, i + 1, rng);
+    CHECK(pause == std::chrono::minutes(minutes[i]));
+  }
+  CHECK(retry_pause(settings, 0, rng) == std::chrono::minutes(1));
+  CHECK(retry_pause(settings, 4'000'000'000u, rng) == settings.longest);
+  settings.factor = 1.0;
+  CHECK(retry_pause(settings, 50, rng) == settings.first);
+}
+
+TEST_CASE("retry pauses stay within the jitter, and use all of it") {
+  const RetrySettings settings;
+  SeededRng rng(7);
+  for (const std::uint32_t attempts : {1u, 5u, 20u}) {
+    RetrySettings exact;
+    exact.jitter = 0;
+    const double middle = std::chrono::duration<double>(retry_pause(exact, attempts, rng)).count();
+    double least = middle * 2, most = 0;
+    for (int i = 0; i < 2000; ++i) {
+      const double pause = std::chrono::duration<double>(retry_pause(settings, attempts, rng)).count();
+      least = std::min(least, pause);
+      most = std::max(most, pause);
+    }
+    CHECK(least >= middle * 0.8 - 1e-6);
+    CHECK(most <= middle * 1.2 + 1e-6);
+    CHECK(least < middle * 0.82);
+    CHECK(most > middle * 1.18);
+  }
+}
