@@ -14,15 +14,10 @@
 #include "mta/intake/keys.h"
 #include "mta/net/http_dialog.h"
 #include "mta/queue/dispatcher.h"
+#include "relay-api/settings.h"
 #include "spool/store.h"
 
 namespace relay::api {
-
-struct ApiSettings {
-  std::string host_name;
-  std::uint32_t recipients_per_field = 1000;
-  std::uint64_t attachment_bytes = 25u << 20;  // decoded, in all
-};
 
 enum class Door { application, administration };
 

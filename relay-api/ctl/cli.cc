@@ -1,0 +1,168 @@
+#include "relay-api/ctl/cli.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <ostream>
+
+#include "relay-api/ctl/commands.h"
+
+namespace relay::ctl {
+namespace {
+
+// What the words say, gathered while they are parsed; `command` is the one command among them.
+struct Words {
+  std::string socket;
+  bool json = false;
+  std::function<int(Session&)> command;
+  QueueListOptions queue_list;
+  ControlOptions control;
+  MessageListOptions message_list;
+  KeyCreateOptions key;
+  std::string id;
+  bool content = false;
+  std::string listen = "127.0.0.1:2526";
+  sink::SinkOptions sink;
+  bool run_sink = false;
+};
+
+void add_control(CLI::App& queue, Words& words, const std::string& verb, const std::string& description) {
+  CLI::App* sub = queue.add_subcommand(verb, description);
+  auto* which = sub->add_option_group("which", "One of these");
+  which->add_option("ID", words.control.ids, "Messages");
+  which->add_option("--domain", words.control.domain, "Every recipient of this domain");
+  which->add_flag("--all", words.control.all, "Everything in the queue");
+  which->require_option(1);
+  sub->callback([&words, verb] {
+    words.command = [&words, verb](Session& s) { return queue_control(s, verb, words.control); };
+  });
+}
+
+void add_queue(CLI::App& app, Words& words) {
+  CLI::App* queue = app.add_subcommand("queue", "The recipients that are not finished");
+  queue->require_subcommand(1);
+  CLI::App* list = queue->add_subcommand("list", "List them");
+  list->add_option("--domain", words.queue_list.domain, "Only of this domain");
+  list->add_option("--status", words.queue_list.status, "Only queued or held")
+      ->check(CLI::IsMember({"queued", "held"}));
+  list->add_option("--limit", words.queue_list.limit, "At most so many")->check(CLI::Range(1, 500));
+  list->add_option("--after", words.queue_list.after, "From where an earlier list ended");
+  list->callback(
+      [&words] { words.command = [&words](Session& s) { return queue_list(s, words.queue_list); }; });
+  CLI::App* show = queue->add_subcommand("show", "Those of one message");
+  show->add_option("ID", words.id, "The message")->required();
+  show->callback([&words] { words.command = [&words](Session& s) { return queue_show(s, words.id); }; });
+  add_control(*queue, words, "retry", "Try now instead of waiting for the next attempt");
+  add_control(*queue, words, "hold", "Keep back until released");
+  add_control(*queue, words, "release", "Let go what is held");
+  add_control(*queue, words, "cancel", "Give up for good, without a bounce");
+}
+
+void add_message(CLI::App& app, Words& words) {
+  CLI::App* message = app.add_subcommand("message", "Messages, also finished ones");
+  message->require_subcommand(1);
+  CLI::App* list = message->add_subcommand("list", "List them, newest first");
+  list->add_option("--account", words.message_list.account, "Only of this account");
+  list->add_option("--limit", words.message_list.limit, "At most so many")->check(CLI::Range(1, 500));
+  list->add_option("--before", words.message_list.before, "From where an earlier list ended");
+  list->callback(
+      [&words] { words.command = [&words](Session& s) { return message_list(s, words.message_list); }; });
+  CLI::App* show = message->add_subcommand("show", "Recipients and events of one");
+  show->add_option("ID", words.id, "The message")->required();
+  show->add_flag("--content", words.content, "Print the message itself instead");
+  show->callback([&words] {
+    words.command = [&words](Session& s) {
+      return words.content ? message_content(s, words.id) : message_show(s, words.id);
+    };
+  });
+  CLI::App* why_command =
+      app.add_subcommand("why", "Why a message has not been delivered yet, and when it is tried next");
+  why_command->add_option("ID", words.id, "The message")->required();
+  why_command->callback([&words] { words.command = [&words](Session& s) { return why(s, words.id); }; });
+}
+
+void add_key(CLI::App& app, Words& words) {
+  CLI::App* key = app.add_subcommand("key", "API keys");
+  key->require_subcommand(1);
+  CLI::App* create = key->add_subcommand("create", "Make one and show it, this once");
+  create->add_option("--account", words.key.account, "Whose it is")->capture_default_str();
+  create->add_option("--label", words.key.label, "What it is for");
+  create->callback([&words] { words.command = [&words](Session& s) { return key_create(s, words.key); }; });
+  key->add_subcommand("list", "List them")->callback([&words] {
+    words.command = [](Session& s) { return key_list(s); };
+  });
+  CLI::App* revoke = key->add_subcommand("revoke", "Let one count no more");
+  revoke->add_option("ID", words.id, "The key's id")->required();
+  revoke->callback([&words] { words.command = [&words](Session& s) { return key_revoke(s, words.id); }; });
+  app.add_subcommand("stats", "Numbers of the queue and of attempts")->callback([&words] {
+    words.command = [](Session& s) { return stats(s); };
+  });
+}
+
+void add_sink(CLI::App& app, Words& words) {
+  CLI::App* sink =
+      app.add_subcommand("sink", "Take every message by SMTP and deliver none, for trying things out");
+  sink->add_option("--listen", words.listen, "Address and port; port 0 takes any")->capture_default_str();
+  sink->add_option("--store", words.sink.store_directory, "Keep the messages in this directory");
+  sink->add_flag("--quiet", words.sink.quiet, "Print nothing for a message");
+  sink->add_option("--name", words.sink.host_name, "The name it greets with")->capture_default_str();
+  auto* certificate =
+      sink->add_option("--certificate", words.sink.certificate_file, "PEM file, to offer STARTTLS");
+  auto* key = sink->add_option("--key", words.sink.key_file, "PEM file of the certificate's key");
+  certificate->needs(key);
+  key->needs(certificate);
+  sink->callback([&words] { words.run_sink = true; });
+}
+
+// "127.0.0.1:2526", "[::1]:2526".
+bool split_listen(std::string_view text, sink::SinkOptions& options) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  std::string_view address = text.substr(0, colon);
+  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
+  const std::string_view port = text.substr(colon + 1);
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), options.port);
+  options.address = address;
+  return !address.empty() && !port.empty() && error == std::errc() && end == port.data() + port.size();
+}
+
+int execute(const Words& words, const Environment& environment) {
+  if (words.run_sink) {
+    sink::SinkOptions options = words.sink;
+    if (split_listen(words.listen, options)) return environment.run_sink(options);
+    environment.err << "relayctl: --listen takes an address and a port, as in 127.0.0.1:2526\n";
+    return exit_usage;
+  }
+  Session session{environment.connect(words.socket),
+                  environment.out,
+                  environment.err,
+                  environment.width,
+                  words.json,
+                  environment.now};
+  return words.command(session);
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv, const Environment& environment) {
+  Words words;
+  CLI::App app("Looks into a running relayd and controls it.", "relayctl");
+  app.fallthrough();  // --socket and --json are understood after a command too
+  app.require_subcommand(1);
+  app.add_option("--socket", words.socket,
+                 "relayd's socket; else RELAY_SOCKET, var/relay.sock, /run/relay/relay.sock");
+  app.add_flag("--json", words.json, "Print the API's JSON instead of tables and sentences");
+  add_queue(app, words);
+  add_message(app, words);
+  add_key(app, words);
+  add_sink(app, words);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error, environment.out, environment.err) == 0 ? exit_ok : exit_usage;
+  }
+  const int code = execute(words, environment);
+  environment.out.flush();
+  return code;
+}
+
+}  // namespace relay::ctl

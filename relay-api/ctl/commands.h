@@ -1,0 +1,46 @@
+// The commands of relayctl. Each asks relayd, prints, and returns the program's exit code.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "relay-api/ctl/session.h"
+
+namespace relay::ctl {
+
+struct QueueListOptions {
+  std::string domain, status, after;
+  std::uint32_t limit = 50;
+};
+// What queue retry, hold, release and cancel act on: ids, or a domain, or everything. The command line has
+// checked that it is one of them.
+struct ControlOptions {
+  std::vector<std::string> ids;
+  std::string domain;
+  bool all = false;
+};
+struct MessageListOptions {
+  std::string account, before;
+  std::uint32_t limit = 50;
+};
+struct KeyCreateOptions {
+  std::string account = "default";
+  std::string label;
+};
+
+int queue_list(Session& session, const QueueListOptions& options);
+int queue_show(Session& session, const std::string& id);
+int queue_control(Session& session, const std::string& verb,
+                  const ControlOptions& options);  // verb: "retry"...
+
+int message_list(Session& session, const MessageListOptions& options);
+int message_show(Session& session, const std::string& id);
+int message_content(Session& session, const std::string& id);
+int why(Session& session, const std::string& id);
+
+int key_create(Session& session, const KeyCreateOptions& options);
+int key_list(Session& session);
+int key_revoke(Session& session, const std::string& id);
+
+int stats(Session& session);
+
+}  // namespace relay::ctl

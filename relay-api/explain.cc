@@ -1,0 +1,114 @@
+#include "relay-api/explain.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace relay::api {
+namespace {
+
+using spool::Status;
+
+std::string counted(std::int64_t n, std::string_view unit) {
+  return fmt::format("{} {}{}", n, unit, n == 1 ? "" : "s");
+}
+
+// Two units at most: who waits for days does not ask for seconds.
+std::string in_words(std::chrono::seconds span) {
+  const std::int64_t s = span.count();
+  if (s < 60) return counted(s, "second");
+  if (s < 3600)
+    return s < 600 && s % 60 != 0 ? counted(s / 60, "minute") + " " + counted(s % 60, "second")
+                                  : counted(s / 60, "minute");
+  if (s < 86400) {
+    const std::int64_t minutes = s % 3600 / 60;
+    return minutes != 0 ? counted(s / 3600, "hour") + " " + counted(minutes, "minute")
+                        : counted(s / 3600, "hour");
+  }
+  const std::int64_t hours = s % 86400 / 3600;
+  return hours != 0 ? counted(s / 86400, "day") + " " + counted(hours, "hour") : counted(s / 86400, "day");
+}
+
+std::size_t count(std::span<const spool::RecipientState> recipients, Status status) {
+  return static_cast<std::size_t>(
+      std::count_if(recipients.begin(), recipients.end(), [&](const auto& r) { return r.status == status; }));
+}
+
+std::string explain_queued(const spool::RecipientState& recipient, WallTime now) {
+  const std::string next = when(recipient.next_attempt, now);
+  if (recipient.attempts == 0) return fmt::format("Waiting for its first attempt, due {}.", next);
+  std::string sentence = fmt::format("Deferred after {}; the next attempt is due {}.",
+                                     counted(recipient.attempts, "attempt"), next);
+  if (recipient.last) sentence += fmt::format(" Last time, {}.", explain(*recipient.last));
+  return sentence;
+}
+
+std::string explain_final(std::string_view what, const spool::RecipientState& recipient, WallTime now) {
+  if (!recipient.last) return fmt::format("{}.", what);
+  return fmt::format("{} {}: {}.", what, when(recipient.last->at, now), explain(*recipient.last));
+}
+
+}  // namespace
+
+std::string_view overall(std::span<const spool::RecipientState> recipients) {
+  if (count(recipients, Status::queued) > 0) return "queued";
+  if (count(recipients, Status::held) > 0) return "held";
+  const std::size_t delivered = count(recipients, Status::delivered);
+  if (delivered == recipients.size()) return "delivered";
+  if (delivered > 0) return "partially_delivered";
+  return count(recipients, Status::cancelled) == recipients.size() ? "cancelled" : "failed";
+}
+
+std::string when(WallTime at, WallTime now) {
+  // To the nearest second, so that "in 60 seconds" does not become 59 on its way here.
+  const auto gap = std::chrono::round<std::chrono::seconds>(at - now);
+  if (gap == std::chrono::seconds(0)) return "now";
+  return gap.count() > 0 ? "in " + in_words(gap) : in_words(-gap) + " ago";
+}
+
+std::string explain(const spool::Event& event) {
+  const std::string host = event.host.empty() ? "the host" : event.host;
+  std::string words;
+  if (event.reply.code != 0) {
+    words = fmt::format("{} answered \"{}\"", host, event.reply.text());
+    if (!event.stage.empty()) words += fmt::format(" while {}", event.stage);
+  } else {
+    words = event.detail.empty() ? "the attempt ended without an answer" : event.detail;
+    if (!event.host.empty()) words += fmt::format(", with {}", event.host);
+  }
+  if (event.in_doubt)
+    words += "; the connection was lost after the message had been sent, so the host may have it";
+  return words;
+}
+
+std::string explain(const spool::RecipientState& recipient, WallTime now) {
+  switch (recipient.status) {
+    case Status::queued: return explain_queued(recipient, now);
+    case Status::held: return "Held by an administrator; it waits until it is released.";
+    case Status::delivered: return explain_final("Delivered", recipient, now);
+    case Status::failed: return explain_final("Failed for good", recipient, now);
+    case Status::cancelled: return "Cancelled by an administrator; it will not be delivered.";
+  }
+  return "In a state this version does not know.";
+}
+
+std::string explain(const spool::MessageView& view, WallTime now) {
+  if (view.recipients.size() == 1) return explain(view.recipients.front(), now);
+  std::string sentence;
+  for (const Status status :
+       {Status::delivered, Status::queued, Status::held, Status::failed, Status::cancelled}) {
+    const std::size_t n = count(view.recipients, status);
+    if (n > 0) sentence += fmt::format("{}{} {}", sentence.empty() ? "" : ", ", n, text(status));
+  }
+  sentence = fmt::format("Of {} recipients: {}.", view.recipients.size(), sentence);
+  const spool::RecipientState* next = nullptr;
+  for (const auto& recipient : view.recipients)
+    if (recipient.status == Status::queued &&
+        (next == nullptr || recipient.next_attempt < next->next_attempt))
+      next = &recipient;
+  if (next != nullptr) sentence += fmt::format(" The next attempt is due {}.", when(next->next_attempt, now));
+  return sentence;
+}
+
+}  // namespace relay::api

@@ -1,0 +1,214 @@
+#include "relay-api/json_out.h"
+
+#include <boost/json.hpp>
+
+#include "relay-api/explain.h"
+#include "relay-api/query.h"
+#include "relay-api/utf8.h"
+
+namespace relay::api {
+namespace json = boost::json;
+namespace {
+
+json::value moment(const std::optional<WallTime>& at) {
+  if (!at) return nullptr;
+  return json::value(format_rfc3339(*at));
+}
+
+json::object reply_object(const wire::Reply& reply) {
+  json::object out{{"code", reply.code}};
+  out["enhanced"] = reply.enhanced.empty() ? json::value(nullptr) : json::value(valid_utf8(reply.enhanced));
+  out["text"] = valid_utf8(reply.text());
+  return out;
+}
+
+// Fields an event of this type has no use for are left out.
+json::object event_object(const spool::Event& event) {
+  json::object out{{"type", spool::text(event.type)}, {"at", format_rfc3339(event.at)}};
+  if (!event.host.empty()) out["host"] = valid_utf8(event.host);
+  if (!event.stage.empty()) out["stage"] = valid_utf8(event.stage);
+  if (event.reply.code != 0) out["reply"] = reply_object(event.reply);
+  if (!event.detail.empty()) out["detail"] = valid_utf8(event.detail);
+  const bool attempt = event.type == spool::EventType::delivered ||
+                       event.type == spool::EventType::deferred || event.type == spool::EventType::failed;
+  if (attempt) {
+    out["tls"] = event.tls;
+    out["in_doubt"] = event.in_doubt;
+    out["duration_ms"] = event.duration_ms;
+  }
+  return out;
+}
+
+json::value next_attempt(const spool::RecipientState& recipient) {
+  return recipient.status == spool::Status::queued ? moment(recipient.next_attempt) : json::value(nullptr);
+}
+
+json::object recipient_object(const spool::RecipientState& recipient) {
+  json::object out{{"address", valid_utf8(recipient.address)},
+                   {"status", spool::text(recipient.status)},
+                   {"attempts", recipient.attempts},
+                   {"next_attempt_at", next_attempt(recipient)}};
+  const bool answered = recipient.last && recipient.last->reply.code != 0;
+  out["last_reply"] = answered ? json::value(reply_object(recipient.last->reply)) : json::value(nullptr);
+  out["last_error"] = recipient.last && !answered && !recipient.last->detail.empty()
+                          ? json::value(valid_utf8(recipient.last->detail))
+                          : json::value(nullptr);
+  return out;
+}
+
+// The parts that lists show too.
+json::object summary_object(const spool::MessageView& view, Reader reader) {
+  const spool::Message& message = view.message;
+  json::object out{{"id", message.id.text()},
+                   {"status", overall(view.recipients)},
+                   {"from", valid_utf8(message.from)},
+                   {"subject", valid_utf8(message.subject)},
+                   {"message_id", valid_utf8(message.rfc_message_id)},
+                   {"created_at", format_rfc3339(message.accepted)},
+                   {"size", message.size}};
+  json::array to, tags;
+  for (const auto& recipient : view.recipients) to.emplace_back(valid_utf8(recipient.address));
+  for (const auto& tag : message.tags) tags.emplace_back(valid_utf8(tag));
+  out["to"] = std::move(to);
+  out["tags"] = std::move(tags);
+  if (reader == Reader::administrator) {
+    out["account"] = message.account.value;
+    out["key"] = message.key.value;
+    out["origin"] = message.origin == spool::Origin::smtp ? "smtp" : "http";
+    out["reverse_path"] = valid_utf8(message.envelope.reverse_path);
+  }
+  return out;
+}
+
+std::string address_of(const spool::MessageView& view, std::uint32_t index) {
+  return index < view.recipients.size() ? valid_utf8(view.recipients[index].address) : std::string();
+}
+
+json::array recipient_array(const spool::MessageView& view) {
+  json::array out;
+  for (const auto& recipient : view.recipients) out.push_back(recipient_object(recipient));
+  return out;
+}
+
+json::array event_array(const spool::MessageView& view) {
+  // The store keeps no event of acceptance: the message itself says when.
+  json::array out{json::object{{"type", "queued"}, {"at", format_rfc3339(view.message.accepted)}}};
+  for (const auto& event : view.events) {
+    json::object one = event_object(event);
+    one["recipient"] = address_of(view, event.recipient);
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+json::object key_object(const spool::ApiKey& key) {
+  return {{"id", key.id.value},
+          {"account", key.account.value},
+          {"label", valid_utf8(key.label)},
+          {"created_at", format_rfc3339(key.created)},
+          {"revoked_at", moment(key.revoked)}};
+}
+
+// {"data":[…],"next":…}: next is what the following page starts from, null on the last.
+std::string page(json::array data, std::optional<std::string> next) {
+  json::object out{{"data", std::move(data)}};
+  out["next"] = next ? json::value(*next) : json::value(nullptr);
+  return json::serialize(out);
+}
+
+}  // namespace
+
+std::string json_accepted(const MessageId& id) {
+  return json::serialize(
+      json::object{{"id", id.text()}, {"status", "queued"}, {"message", "Email accepted for delivery."}});
+}
+
+std::string json_message(const spool::MessageView& view, Reader reader) {
+  json::object out = summary_object(view, reader);
+  out["recipients"] = recipient_array(view);
+  out["events"] = event_array(view);
+  return json::serialize(out);
+}
+
+std::string json_message_list(const std::vector<spool::MessageView>& views, bool more, Reader reader) {
+  json::array data;
+  for (const auto& view : views) data.push_back(summary_object(view, reader));
+  return page(std::move(data),
+              more && !views.empty() ? std::optional(views.back().message.id.text()) : std::nullopt);
+}
+
+std::string json_why(const spool::MessageView& view, WallTime now) {
+  json::array recipients;
+  for (std::uint32_t i = 0; i < view.recipients.size(); ++i) {
+    const spool::RecipientState& recipient = view.recipients[i];
+    json::object one = recipient_object(recipient);
+    one["sentence"] = valid_utf8(explain(recipient, now));
+    one["next_attempt"] = recipient.status == spool::Status::queued
+                              ? json::value(when(recipient.next_attempt, now))
+                              : json::value(nullptr);
+    json::array history;
+    for (const auto& event : view.events)
+      if (event.recipient == i) history.push_back(event_object(event));
+    one["history"] = std::move(history);
+    recipients.push_back(std::move(one));
+  }
+  json::object out = summary_object(view, Reader::administrator);
+  out["sentence"] = valid_utf8(explain(view, now));
+  out["recipients"] = std::move(recipients);
+  return json::serialize(out);
+}
+
+std::string json_queue(const std::vector<spool::QueueRow>& rows, bool more) {
+  json::array data;
+  for (const auto& row : rows) {
+    const spool::QueueEntry& entry = row.entry;
+    json::object one{{"message", entry.ref.message.text()},
+                     {"recipient", entry.ref.index},
+                     {"address", valid_utf8(row.address)},
+                     {"domain", valid_utf8(entry.domain)},
+                     {"status", spool::text(entry.status)},
+                     {"attempts", entry.attempts},
+                     {"accepted_at", format_rfc3339(entry.accepted)},
+                     {"reverse_path", valid_utf8(row.reverse_path)},
+                     {"account", row.account.value},
+                     {"size", row.size}};
+    one["next_attempt_at"] = entry.status == spool::Status::queued ? moment(entry.due) : json::value(nullptr);
+    data.push_back(std::move(one));
+  }
+  return page(std::move(data),
+              more && !rows.empty() ? std::optional(cursor_of(rows.back().entry.ref)) : std::nullopt);
+}
+
+std::string json_control(const queue::ControlResult& result) {
+  return json::serialize(json::object{{"changed", result.changed}, {"in_flight", result.in_flight}});
+}
+
+std::string json_stats(const spool::Counts& counts, const queue::SchedulerStats& stats) {
+  return json::serialize(
+      json::object{{"spool", json::object{{"messages", counts.messages}, {"open_recipients", counts.queued}}},
+                   {"queue", json::object{{"open", stats.open},
+                                          {"ready", stats.ready},
+                                          {"in_flight", stats.in_flight},
+                                          {"held", stats.held},
+                                          {"connections", stats.connections}}},
+                   {"attempts", json::object{{"delivered", stats.delivered},
+                                             {"deferred", stats.deferred},
+                                             {"failed", stats.failed},
+                                             {"in_doubt", stats.in_doubt}}}});
+}
+
+std::string json_keys(const std::vector<spool::ApiKey>& keys) {
+  json::array data;
+  for (const auto& key : keys) data.push_back(key_object(key));
+  return page(std::move(data), std::nullopt);
+}
+
+std::string json_key(const spool::ApiKey& key) { return json::serialize(key_object(key)); }
+
+std::string json_created_key(const intake::KeyRing::Created& created) {
+  json::object out = key_object(created.key);
+  out["key"] = created.text.reveal();
+  return json::serialize(out);
+}
+
+}  // namespace relay::api

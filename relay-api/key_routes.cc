@@ -1,0 +1,111 @@
+// /admin/v1/keys: making, listing and revoking API keys. Only on the Unix socket.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "relay-api/addresses.h"
+#include "relay-api/admin.h"
+#include "relay-api/fields.h"
+#include "relay-api/json_in.h"
+#include "relay-api/json_out.h"
+#include "relay-api/json_parse.h"
+#include "relay-api/query.h"
+
+namespace relay::api {
+namespace {
+
+constexpr std::size_t name_bytes = 64;    // of an account: it stands in every message's record
+constexpr std::size_t label_bytes = 200;  // of a key: one line for people
+
+struct KeyRequest {
+  std::string account = "default";
+  std::string label;
+};
+
+// An account's name is also a user name over SMTP, so it is kept to what survives there.
+bool is_account_name(std::string_view name) {
+  return !name.empty() && name.size() <= name_bytes && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+}
+
+std::expected<KeyRequest, Problem> read_key_request(const net::HttpRequest& http) {
+  if (auto problem = refuse_unless_json(http)) return std::unexpected(std::move(*problem));
+  const auto value = parse_json(http.body);
+  if (!value) return std::unexpected(Problem{400, "invalid_json", value.error().message + ".", {}, {}});
+  std::vector<Fault> faults;
+  if (!value->is_object()) {
+    faults.push_back({Fault::In::body, "", "wrong_type", "The body must be an object."});
+    return std::unexpected(validation_problem(std::move(faults)));
+  }
+  KeyRequest request;
+  Fields fields(value->get_object(), "", faults);
+  if (auto account = fields.text("account")) {
+    if (!is_account_name(*account))
+      fields.fault("account", "invalid_value",
+                   fmt::format("An account's name is 1 to {} letters, digits, dots, dashes and underscores.",
+                               name_bytes));
+    request.account = std::move(*account);
+  }
+  if (auto label = fields.text("label")) {
+    if (label->size() > label_bytes || has_controls(*label))
+      fields.fault("label", "invalid_value",
+                   fmt::format("A label is at most {} bytes without control characters.", label_bytes));
+    request.label = std::move(*label);
+  }
+  fields.refuse_unknown();
+  if (!faults.empty()) return std::unexpected(validation_problem(std::move(faults)));
+  return request;
+}
+
+void create(Service& service, Call call) {
+  auto request = read_key_request(call.request);
+  if (!request) return call.answer->problem(request.error());
+  service.ports.keys.create(
+      AccountId{std::move(request->account)}, std::move(request->label), service.ports.loop,
+      service.ports.rng, [answer = std::move(call.answer)](const Result<intake::KeyRing::Created>& created) {
+        if (created)
+          answer->json(201, json_created_key(*created));
+        else
+          answer->problem(problem_of(created.error()));
+      });
+}
+
+void list(Service& service, Call call) {
+  Query query(call.request.query);
+  if (const auto problem = query.finish()) return call.answer->problem(*problem);
+  auto keys = service.ports.keys.list();
+  std::sort(keys.begin(), keys.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.created, a.id.value) < std::tie(b.created, b.id.value);
+  });
+  call.answer->json(200, json_keys(keys));
+}
+
+void revoke(Service& service, Call call) {
+  const KeyId id{call.parameters.at(0)};
+  const auto keys = service.ports.keys.list();
+  const bool known = std::any_of(keys.begin(), keys.end(), [&](const auto& k) { return k.id == id; });
+  if (!known) return call.answer->problem({404, "not_found", "There is no key of this id.", {}, {}});
+  service.ports.keys.revoke(
+      id, service.ports.loop,
+      [answer = std::move(call.answer), &ring = service.ports.keys, id](const Result<void>& done) {
+        if (!done) return answer->problem(problem_of(done.error()));
+        for (const auto& key : ring.list())
+          if (key.id == id) return answer->json(200, json_key(key));
+        answer->problem({404, "not_found", "There is no key of this id.", {}, {}});
+      });
+}
+
+constexpr Route routes[] = {
+    {"GET", "/admin/v1/keys", Access::socket, list},
+    {"POST", "/admin/v1/keys", Access::socket, create},
+    {"POST", "/admin/v1/keys/{id}/revoke", Access::socket, revoke},
+};
+
+}  // namespace
+
+std::span<const Route> key_routes() { return routes; }
+
+}  // namespace relay::api

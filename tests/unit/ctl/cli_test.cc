@@ -1,0 +1,219 @@
+#include "relay-api/ctl/cli.h"
+
+#include <doctest/doctest.h>
+
+#include <sstream>
+
+using namespace relay;
+using namespace relay::ctl;
+
+namespace {
+
+const std::string id = "msg_00000000000000000000000000";
+
+struct Ran {
+  int code = 0;
+  std::string out, err;
+  std::vector<std::string> requests;  // "POST /path {…}"
+  std::string socket;
+  std::optional<sink::SinkOptions> sink;
+};
+
+// Runs the words against a relayd that gives `answers` in turn, the last one again and again.
+Ran run_words(std::vector<std::string> words, std::vector<Result<Reply>> answers = {},
+              std::size_t width = 0) {
+  Ran ran;
+  std::ostringstream out, err;
+  std::size_t next = 0;
+  std::vector<const char*> argv{"relayctl"};
+  for (const auto& word : words) argv.push_back(word.c_str());
+  const auto connect = [&](const std::string& socket) -> Transport {
+    ran.socket = socket;
+    return [&](const auto& method, const auto& path, const auto& body) {
+      ran.requests.push_back(method + " " + path + (body ? " " + *body : ""));
+      REQUIRE(!answers.empty());
+      return answers[std::min(next++, answers.size() - 1)];
+    };
+  };
+  const auto sink = [&](const sink::SinkOptions& options) {
+    ran.sink = options;
+    return 0;
+  };
+  ran.code = run(static_cast<int>(argv.size()), argv.data(),
+                 {connect, sink, out, err, width, WallTime(std::chrono::seconds(1'790'000'000))});
+  ran.out = out.str();
+  ran.err = err.str();
+  return ran;
+}
+
+Reply ok(std::string body) { return {200, "application/json", std::move(body)}; }
+Reply missing() {
+  return {404, "application/problem+json",
+          R"({"code":"not_found","detail":"There is no message of this id."})"};
+}
+
+const std::string queue_page =
+    R"({"data":[{"message":")" + id +
+    R"(","recipient":0,"address":"b@example.net","domain":"example.net","status":"queued","attempts":2,
+  "accepted_at":"2026-09-21T14:13:20.000Z","reverse_path":"","account":"acme","size":2048,"next_attempt_at":"2026-09-21T14:17:20.000Z"}],
+  "next":"CURSOR"})";
+
+}  // namespace
+
+TEST_CASE("the words become requests") {
+  struct Case {
+    std::vector<std::string> words;
+    std::string request;
+  };
+  for (const auto& [words, request] : {
+           Case{{"queue", "list"}, "GET /admin/v1/queue?limit=50"},
+           Case{{"queue", "list", "--domain", "a.b", "--status", "held", "--limit", "5", "--after", "x.1"},
+                "GET /admin/v1/queue?limit=5&domain=a.b&status=held&after=x.1"},
+           Case{{"queue", "show", id}, "GET /admin/v1/messages/" + id + "/why"},
+           Case{{"queue", "show", "../x"}, "GET /admin/v1/messages/..%2Fx/why"},
+           Case{{"queue", "retry", id}, "POST /admin/v1/queue/retry {\"id\":\"" + id + "\"}"},
+           Case{{"queue", "hold", "--domain", "a.b"}, R"(POST /admin/v1/queue/hold {"domain":"a.b"})"},
+           Case{{"queue", "release", "--all"}, R"(POST /admin/v1/queue/release {"all":true})"},
+           Case{{"queue", "cancel", "--all"}, R"(POST /admin/v1/queue/cancel {"all":true})"},
+           Case{{"message", "show", id}, "GET /admin/v1/messages/" + id},
+           Case{{"message", "show", id, "--content"}, "GET /admin/v1/messages/" + id + "/content"},
+           Case{{"message", "list", "--account", "a", "--limit", "3"},
+                "GET /admin/v1/messages?limit=3&account=a"},
+           Case{{"why", id}, "GET /admin/v1/messages/" + id + "/why"},
+           Case{{"key", "create"}, R"(POST /admin/v1/keys {"account":"default","label":""})"},
+           Case{{"key", "create", "--account", "a", "--label", "l"},
+                R"(POST /admin/v1/keys {"account":"a","label":"l"})"},
+           Case{{"key", "list"}, "GET /admin/v1/keys"},
+           Case{{"key", "revoke", "k"}, "POST /admin/v1/keys/k/revoke {}"},
+           Case{{"stats"}, "GET /admin/v1/stats"},
+       }) {
+    CAPTURE(request);
+    const Ran ran = run_words(words, {ok("{}")});
+    REQUIRE(ran.requests.size() == 1);
+    CHECK(ran.requests[0] == request);
+  }
+}
+
+TEST_CASE("wrong usage asks nothing and exits with 2") {
+  using Words = std::vector<std::string>;
+  for (const Words& words :
+       {Words{}, Words{"dance"}, Words{"queue"}, Words{"queue", "list", "--status", "sent"},
+        Words{"queue", "list", "--limit", "0"}, Words{"queue", "show"}, Words{"queue", "cancel"},
+        Words{"queue", "cancel", "--all", "--domain", "a.b"}, Words{"queue", "cancel", "x", "--all"},
+        Words{"why"}, Words{"key", "revoke"}, Words{"key", "create", "--labl", "x"},
+        Words{"sink", "--listen", "here"}, Words{"sink", "--listen", "127.0.0.1:99999"},
+        Words{"sink", "--key", "k.pem"}}) {
+    const Ran ran = run_words(words);
+    CHECK(ran.code == 2);
+    CHECK(!ran.err.empty());
+    CHECK(ran.requests.empty());
+    CHECK(!ran.sink);
+  }
+  CHECK(run_words({"--help"}).code == 0);
+  CHECK(run_words({"queue", "list", "--help"}).out.find("--domain") != std::string::npos);
+}
+
+TEST_CASE("the queue as a table") {
+  const Ran ran = run_words({"queue", "list"}, {ok(queue_page)});
+  CHECK(ran.code == 0);
+  CHECK(ran.out ==
+        "MESSAGE                         RECIPIENT      STATUS  TRIES  NEXT  FROM    SIZE\n"
+        "msg_00000000000000000000000000  b@example.net  queued      2    4m  <>    2.0 kB\n"
+        "There is more: add --after CURSOR\n");
+  CHECK(run_words({"queue", "list"}, {ok(R"({"data":[],"next":null})")}).out == "Nothing is in the queue.\n");
+}
+
+TEST_CASE("--json prints what the API said, wherever it stands") {
+  for (const auto& words : {std::vector<std::string>{"--json", "queue", "list"},
+                            {"queue", "--json", "list"},
+                            {"queue", "list", "--json"}}) {
+    const Ran ran = run_words(words, {ok(queue_page)});
+    CHECK(ran.code == 0);
+    CHECK(ran.out == queue_page + "\n");
+  }
+  const Ran refused = run_words({"why", id, "--json"}, {missing()});
+  CHECK(refused.code == 1);
+  CHECK(refused.out == missing().body + "\n");
+}
+
+TEST_CASE("what became of a control is said, for each id") {
+  const Ran one = run_words({"queue", "hold", id}, {ok(R"({"changed":1,"in_flight":2})")});
+  CHECK(one.out == "1 recipient held; 2 are being delivered at this moment and left alone.\n");
+  const Ran two =
+      run_words({"queue", "cancel", id, "msg_x"}, {ok(R"({"changed":3,"in_flight":0})"), missing()});
+  CHECK(two.code == 1);
+  CHECK(two.out == id + ": 3 recipients cancelled.\n");
+  CHECK(two.err == "relayctl: There is no message of this id.\n");
+}
+
+TEST_CASE("relayd that cannot be reached is 3") {
+  const Ran ran = run_words({"stats", "--socket", "/x"},
+                            {fail(Errc::unavailable, "relayd is not running: nothing listens on /x")});
+  CHECK(ran.code == 3);
+  CHECK(ran.err == "relayctl: relayd is not running: nothing listens on /x\n");
+  CHECK(ran.socket == "/x");
+  CHECK(run_words({"stats"}, {Reply{200, "text/html", "<html>"}}).code == 3);
+}
+
+TEST_CASE("faults of a refused request are listed") {
+  const Ran ran = run_words(
+      {"key", "create", "--account", "a b"},
+      {Reply{
+          422, "application/problem+json",
+          R"({"detail":"One thing in the request is wrong.","errors":[{"pointer":"/account","code":"x","detail":"No."}]})"}});
+  CHECK(ran.code == 1);
+  CHECK(ran.err == "relayctl: One thing in the request is wrong.\n  /account: No.\n");
+}
+
+TEST_CASE("why in words") {
+  const std::string body = R"({"id":")" + id + R"(","status":"queued","sentence":"S.","recipients":[
+    {"address":"b@example.net","status":"queued","attempts":1,"sentence":"Deferred after 1 attempt; the next attempt is due in 4 minutes.",
+     "next_attempt_at":"2026-09-21T14:17:20.000Z","next_attempt":"in 4 minutes",
+     "history":[{"type":"deferred","at":"2026-09-21T14:12:20.000Z","host":"mx.example.net","reply":{"code":451,"enhanced":null,"text":"451 Later"},"in_doubt":true}]}]})";
+  const Ran ran = run_words({"why", id}, {ok(body)});
+  CHECK(ran.code == 0);
+  CHECK(
+      ran.out ==
+      id + " is queued.\n\nb@example.net\n  Deferred after 1 attempt; the next attempt is due in 4 minutes.\n"
+           "WHEN                  EVENT     HOST            ANSWER\n"
+           "2026-09-21 14:12:20Z  deferred  mx.example.net  451 Later (in doubt)\n");
+  const Ran show = run_words({"queue", "show", id},
+                             {ok(R"({"status":"delivered","recipients":[{"status":"delivered"}]})")});
+  CHECK(show.code == 1);
+}
+
+TEST_CASE("a message's content comes as it is") {
+  const Ran ran =
+      run_words({"message", "show", id, "--content"}, {Reply{200, "message/rfc822", "A: b\r\n\r\nx\x1b"}});
+  CHECK(ran.out == "A: b\r\n\r\nx\x1b");
+  CHECK(run_words({"message", "show", id, "--content"}, {missing()}).code == 1);
+}
+
+TEST_CASE("the sink's options") {
+  const Ran ran = run_words({"sink", "--listen", "[::1]:0", "--store", "d", "--quiet"});
+  REQUIRE(ran.sink);
+  CHECK(ran.sink->address == "::1");
+  CHECK(ran.sink->port == 0);
+  CHECK(ran.sink->store_directory == "d");
+  CHECK(ran.sink->quiet);
+  CHECK(run_words({"sink"}).sink->port == 2526);
+}
+
+TEST_CASE("moments and sizes in columns") {
+  const WallTime now(std::chrono::seconds(1'790'000'000));  // 2026-09-21T14:13:20Z
+  CHECK(parse_moment("2026-09-21T14:13:20.000Z") == now);
+  CHECK(!parse_moment("2026-09-21"));
+  CHECK(!parse_moment("2026-02-30T14:13:20.000Z"));
+  for (const auto& [text, words] : {std::pair<std::string, std::string>{"", "-"},
+                                    {"2026-09-21T14:13:19.000Z", "now"},
+                                    {"2026-09-21T14:14:00.000Z", "40s"},
+                                    {"2026-09-21T14:18:30.000Z", "5m"},
+                                    {"2026-09-21T16:23:20.000Z", "2h10m"},
+                                    {"2026-09-21T16:13:20.000Z", "2h"},
+                                    {"2026-09-24T18:13:20.000Z", "3d4h"}})
+    CHECK(until(text, now) == words);
+  CHECK(moment("2026-09-21T14:13:20.000Z") == "2026-09-21 14:13:20Z");
+  CHECK(size_words(999) == "999 B");
+  CHECK(size_words(12'400) == "12.4 kB");
+  CHECK(size_words(3'100'000) == "3.1 MB");
+}
