@@ -1,0 +1,202 @@
+#include "spool/codec.h"
+
+#include "spool/crc32c.h"
+#include "spool/records.h"
+#include "tests/unit/spool/support.h"
+
+using namespace relay;
+using namespace relay::spool;
+using namespace relay::spool::test;
+
+TEST_CASE("CRC-32C of known texts, whole and in two parts at every cut") {
+  const std::pair<std::string, std::uint32_t> known[] = {
+      {"", 0},
+      {"123456789", 0xe3069283},
+      {std::string(32, '\0'), 0x8a9136aa},  // RFC 3720 B.4, as are the next two
+      {std::string(32, '\xff'), 0x62a8ab43},
+      {[] {
+         std::string up;
+         for (char c = 0; c < 32; ++c) up.push_back(c);
+         return up;
+       }(),
+       0x46dd794e},
+  };
+  for (const auto& [text, crc] : known) {
+    CHECK(crc32c(0, text) == crc);
+    for (std::size_t cut = 0; cut <= text.size(); ++cut)
+      CHECK(crc32c(crc32c(0, std::string_view(text).substr(0, cut)), std::string_view(text).substr(cut)) ==
+            crc);
+  }
+}
+
+TEST_CASE("counts: what is written reads back, what is impossible spoils the source") {
+  for (const std::uint64_t value :
+       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{127}, std::uint64_t{128}, std::uint64_t{16383},
+        std::uint64_t{16384}, std::uint64_t{1} << 32, std::uint64_t{1} << 63, UINT64_MAX}) {
+    std::string bytes;
+    Sink(bytes).count(value);
+    Source source(bytes);
+    CHECK(source.count() == value);
+    CHECK(source.done());
+    for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
+      Source cut_off(std::string_view(bytes).substr(0, cut));
+      cut_off.count();
+      CHECK_FALSE(cut_off.ok());
+    }
+  }
+  for (const std::string_view bad :
+       {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"}) {
+    Source source(bad);
+    source.count();
+    CHECK_FALSE(source.ok());
+  }
+}
+
+TEST_CASE("a spoilt source stays so and answers zero") {
+  Source source(std::string_view("\x05zz", 3));
+  CHECK(source.text().empty());
+  CHECK_FALSE(source.ok());
+  CHECK(source.u64() == 0);
+  CHECK(source.text().empty());
+  CHECK_FALSE(source.done());
+  Source many(std::string_view("\x09zz", 3));
+  CHECK(many.items() == 0);
+  CHECK_FALSE(many.ok());
+  Source flag(std::string_view("\x02", 1));
+  flag.flag();
+  CHECK_FALSE(flag.ok());
+}
+
+namespace {
+
+struct Encoded {
+  Table table;
+  std::string key, record;
+};
+
+// One record of every kind.
+std::vector<Encoded> records() {
+  std::vector<Encoded> all;
+  const auto add = [&](Table table, std::string_view key, auto encode) {
+    Encoded e{table, std::string(key), {}};
+    begin_frame(e.record);
+    encode(e.record);
+    seal(table, key, e.record);
+    all.push_back(std::move(e));
+  };
+  add(Table::messages, RowKey::message(id(1)).view(),
+      [](std::string& out) { encode_message(*message({.recipients = 3}), 7, out); });
+  add(Table::queue, RowKey::recipient({id(1), 2}).view(), [](std::string& out) {
+    QueueRecord row;
+    row.status = Status::held;
+    row.attempts = 3;
+    row.next_event = 9;
+    row.due = at(-5);
+    row.accepted = at(1);
+    row.domain = "example.net";
+    encode_queue(row, out);
+  });
+  add(Table::events, RowKey::event({id(1), 2}, 5).view(),
+      [](std::string& out) { encode_event(event(EventType::failed, 9), Status::failed, 300, out); });
+  add(Table::keys, "abc", [](std::string& out) {
+    ApiKey key;
+    key.account.value = "acme";
+    key.label = "label";
+    key.hash.fill(1);
+    key.revoked = at(3);
+    encode_key(key, out);
+  });
+  add(Table::bodies, RowKey::part(id(1), 0).view(), [](std::string& out) { out += "content"; });
+  return all;
+}
+
+bool decodes(Table table, std::string_view key, std::string_view payload) {
+  switch (table) {
+    case Table::messages: return decode_message(message_of(key), payload).has_value();
+    case Table::queue: return decode_queue(payload).has_value();
+    case Table::events: return decode_event(recipient_of(key).index, payload).has_value();
+    case Table::keys: return decode_key(key, payload).has_value();
+    default: return true;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a record with any byte damaged, cut short or lengthened is never read") {
+  for (const auto& [table, key, record] : records()) {
+    CAPTURE(name(table));
+    REQUIRE(open_frame(table, key, record).has_value());
+    REQUIRE(decodes(table, key, *open_frame(table, key, record)));
+    for (std::size_t i = 0; i < record.size(); ++i)
+      for (int change = 1; change < 256; ++change) {
+        std::string damaged = record;
+        damaged[i] = static_cast<char>(damaged[i] ^ change);
+        if (open_frame(table, key, damaged)) FAIL("byte " << i << " xor " << change << " was read");
+      }
+    for (std::size_t cut = 0; cut < record.size(); ++cut)
+      CHECK_FALSE(open_frame(table, key, std::string_view(record).substr(0, cut)).has_value());
+    CHECK_FALSE(open_frame(table, key, record + '\0').has_value());
+  }
+}
+
+TEST_CASE("a record under another's key or in another table is not read") {
+  for (const auto& [table, key, record] : records()) {
+    std::string other = key;
+    other.back() = static_cast<char>(other.back() ^ 1);
+    CHECK_FALSE(open_frame(table, other, record).has_value());
+    CHECK_FALSE(open_frame(Table::rest, key, record).has_value());
+  }
+}
+
+// Beneath the checksum: a payload without legal meaning is refused, whatever its bytes, and nothing is read
+// past its end (AddressSanitizer looks on).
+TEST_CASE("payloads cut at every byte do not decode, changed ones decode or not but never crash") {
+  for (const auto& [table, key, record] : records()) {
+    if (table == Table::bodies) continue;
+    CAPTURE(name(table));
+    const std::string payload(*open_frame(table, key, record));
+    for (std::size_t cut = 0; cut < payload.size(); ++cut)
+      CHECK_FALSE(decodes(table, key, std::string(payload, 0, cut)));
+    CHECK_FALSE(decodes(table, key, payload + 'x'));
+    std::size_t refused = 0;
+    for (std::size_t i = 0; i < payload.size(); ++i)
+      for (int change = 1; change < 256; ++change) {
+        std::string changed = payload;
+        changed[i] = static_cast<char>(changed[i] ^ change);
+        if (!decodes(table, key, changed)) ++refused;
+      }
+    CHECK(refused > 0);
+  }
+}
+
+TEST_CASE("values out of their range do not decode") {
+  const auto refused = [](std::string payload, std::size_t at, char value, auto decode) {
+    payload[at] = value;
+    return !decode(payload).has_value();
+  };
+  std::string queue, queue_event, queued_message;
+  encode_queue({}, queue);
+  const auto as_queue = [](std::string_view p) { return decode_queue(p); };
+  CHECK(as_queue(queue).has_value());
+  for (const char status : {'\0', '\3', '\4', '\5', '\6'})
+    CHECK(refused(queue, 0, status, as_queue));  // terminal: no row
+  encode_event({}, Status::queued, 0, queue_event);
+  const auto as_event = [](std::string_view p) { return decode_event(0, p); };
+  CHECK(as_event(queue_event).has_value());
+  for (const char type : {'\0', '\x9'}) CHECK(refused(queue_event, 0, type, as_event));
+  for (const char status : {'\0', '\6'}) CHECK(refused(queue_event, 1, status, as_event));
+  CHECK(refused(queue_event, 2, 4, as_event));
+  encode_message(*message({}), 1, queued_message);
+  const auto as_message = [](std::string_view p) { return decode_message(id(1), p); };
+  for (const char origin : {'\0', '\3'}) CHECK(refused(queued_message, 0, origin, as_message));
+  CHECK(refused(queued_message, 1, 4, as_message));
+}
+
+TEST_CASE("keys sort by message, then recipient, then event") {
+  CHECK(RowKey::message(id(1)).view() < RowKey::part(id(1), 0).view());
+  CHECK(RowKey::part(id(1), 255).view() < RowKey::part(id(1), 256).view());
+  CHECK(RowKey::recipient({id(1), UINT32_MAX}).view() < RowKey::message(id(2)).view());
+  CHECK(RowKey::event({id(1), 1}, UINT32_MAX).view() < RowKey::event({id(1), 2}, 0).view());
+  CHECK(recipient_of(RowKey::event({id(3), 70000}, 5).view()) == RecipientRef{id(3), 70000});
+  CHECK(describe(Table::queue, RowKey::recipient({id(3), 5}).view()) == id(3).text() + ", recipient 5");
+}

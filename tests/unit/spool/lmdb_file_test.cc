@@ -1,0 +1,204 @@
+// The file itself: who may open it, what happens when it is damaged or full.
+#include <fcntl.h>
+#include <lmdb.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "spool/lmdb_env.h"
+#include "tests/unit/spool/support.h"
+
+using namespace relay;
+using namespace relay::spool;
+using namespace relay::spool::test;
+
+namespace {
+
+unsigned mode_of(const std::string& path) {
+  struct stat s{};
+  REQUIRE(stat(path.c_str(), &s) == 0);
+  return s.st_mode & 0777;
+}
+
+// Changes one value of a closed spool behind its back.
+void edit(const TempDir& directory, Table table, const std::function<bool(std::string& value)>& change) {
+  const auto environment = must(Environment::open(settings(directory)));
+  auto txn = must(Txn::begin_write(*environment));
+  {
+    auto cursor = must(Cursor::open(txn, table));
+    for (bool found = must(cursor.first()); found; found = must(cursor.next())) {
+      const std::string key(cursor.key());
+      std::string value(cursor.value());
+      if (!change(value)) continue;
+      must(cursor.put(key, value));
+      break;
+    }
+  }
+  must(txn.commit());
+}
+
+}  // namespace
+
+TEST_CASE("the spool is made for its owner alone, parents included") {
+  TempDir directory;
+  LmdbSettings s = settings(directory);
+  s.directory += "/deep/er";
+  must(open_lmdb(s));
+  CHECK(mode_of(s.directory) == 0700);
+  CHECK(mode_of(s.directory + "/data.mdb") == 0600);
+  CHECK(mode_of(s.directory + "/relay.lock") == 0600);
+}
+
+TEST_CASE("a second opener is refused by name, and may come when the first has gone") {
+  TempDir directory;
+  auto first = open(directory);
+  const auto second = open_lmdb(settings(directory));
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == Errc::conflict);
+  CHECK(second.error().message.find("process " + std::to_string(getpid())) != std::string::npos);
+  CHECK(second.error().message.find("relay.lock") != std::string::npos);
+  first.reset();
+  CHECK(open_lmdb(settings(directory)).has_value());
+}
+
+TEST_CASE("a format that is not known, or no spool at all, is refused with a sentence") {
+  TempDir directory;
+  open(directory);
+  edit(directory, Table::meta, [](std::string& value) { return value == "1" ? (value = "2", true) : false; });
+  const auto refused = open_lmdb(settings(directory));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message.find("format \"2\"") != std::string::npos);
+  CHECK(refused.error().message.find(directory.spool()) != std::string::npos);
+
+  TempDir other;
+  std::filesystem::create_directory(other.spool());
+  std::ofstream(other.spool() + "/data.mdb") << std::string(100'000, 'x');
+  CHECK(open_lmdb(settings(other)).error().code == Errc::corrupt);
+
+  TempDir file;
+  std::ofstream(file.spool()) << "not a directory";
+  CHECK(open_lmdb(settings(file)).error().message.find("could not make the spool directory") == 0);
+}
+
+TEST_CASE("a damaged record is named, and never read") {
+  struct Case {
+    Table table;
+    const char* named;
+  };
+  for (const auto& [table, named] :
+       {Case{Table::messages, "table messages, msg_"}, Case{Table::rest, "table rest, msg_"},
+        Case{Table::bodies, "table bodies, msg_"}, Case{Table::queue, "table queue, msg_"},
+        Case{Table::events, "table events, msg_"}, Case{Table::keys, "table keys, key abc"}}) {
+    CAPTURE(named);
+    TempDir directory;
+    {
+      const auto store = open(directory);
+      ApiKey key;
+      key.id.value = "abc";
+      apply(*store, accept({.recipients = 500, .content = some_bytes(9000, 3)}), PutKey{key},
+            attempted({id(1), 0}, Status::queued));
+    }
+    edit(directory, table,
+         [](std::string& value) { return value.back() = static_cast<char>(value.back() ^ 0x20), true; });
+    const auto store = open(directory);
+    Result<void> result;
+    const auto keep = [&](const auto& r) {
+      if (!r) result = std::unexpected(r.error());
+    };
+    if (table == Table::keys)
+      keep(store->keys());
+    else if (table == Table::bodies)
+      keep(store->load(id(1)));
+    else
+      keep(store->find(id(1)));
+    REQUIRE_FALSE(result);
+    CHECK(result.error().code == Errc::corrupt);
+    CHECK(result.error().message.find(named) != std::string::npos);
+    if (table == Table::queue) {
+      CHECK(store->scan_queue([](QueueEntry) { return true; }).error().code == Errc::corrupt);
+      Operation outcome = attempted({id(1), 0}, Status::delivered);
+      CHECK(store->apply({&outcome, 1}).error().code == Errc::corrupt);
+    }
+  }
+}
+
+TEST_CASE("lost rows are damage too") {
+  for (const Table table : {Table::queue, Table::bodies, Table::rest}) {
+    CAPTURE(name(table));
+    TempDir directory;
+    apply(*open(directory), accept({.recipients = 500, .content = some_bytes(9000, 3)}));
+    {
+      const auto environment = must(Environment::open(settings(directory)));
+      auto txn = must(Txn::begin_write(*environment));
+      {
+        auto cursor = must(Cursor::open(txn, table));
+        REQUIRE(must(cursor.first()));
+        REQUIRE(must(cursor.next()));
+        must(cursor.erase());
+      }
+      must(txn.commit());
+    }
+    const auto store = open(directory);
+    CHECK(store->load(id(1)).has_value() == (table == Table::queue));
+    CHECK(store->find(id(1)).has_value() == (table == Table::bodies));
+  }
+}
+
+TEST_CASE("no value takes more than one page, so no search for pages in a row") {
+  TempDir directory;
+  apply(*open(directory), accept({.recipients = 1000, .content = some_bytes(500'000, 3)}));
+  const auto environment = must(Environment::open(settings(directory)));
+  const auto txn = must(Txn::begin_read(*environment));
+  for (const Table table : {Table::bodies, Table::rest, Table::messages}) {
+    MDB_stat stat{};
+    mdb_stat(txn.get(), environment->dbi(table), &stat);
+    CAPTURE(name(table));
+    CHECK(stat.ms_entries > 0);
+    CHECK(stat.ms_overflow_pages <= stat.ms_entries);
+  }
+}
+
+TEST_CASE("a full map refuses new mail whole, records outcomes, and takes mail again when there is room") {
+  TempDir directory;
+  LmdbSettings s = settings(directory);
+  s.map_bytes = 8u << 20;
+  const auto store = must(open_lmdb(s));
+  std::uint32_t number = 0;
+  Result<Applied> result;
+  while (result) {
+    const Operation operations[] = {accept({.number = ++number, .content = some_bytes(100'000, number)}),
+                                    accept({.number = ++number, .content = some_bytes(30'000, number)})};
+    result = store->apply(operations);
+    REQUIRE(number < 1000);
+  }
+  CHECK(result.error().code == Errc::full);
+  CHECK(number > 60);
+  CHECK_FALSE(must(store->find(id(number - 1))).has_value());
+  CHECK_FALSE(must(store->find(id(number))).has_value());
+  const auto open_before = must(store->counts()).queued;
+  CHECK(open_before == number - 2);
+
+  for (std::uint32_t i = 1; i <= number - 2; ++i)  // deferrals only take room
+    apply(*store, attempted({id(i), 0}, Status::queued));
+  for (std::uint32_t i = 1; i <= 20; ++i) apply(*store, attempted({id(i), 0}, Status::delivered));
+  CHECK(must(store->counts()).queued == open_before - 20);
+  apply(*store, accept({.number = 5000, .content = some_bytes(100'000, 1)}));
+  CHECK(must(store->load(id(5000)))->body->size() == 100'000);
+}
+
+TEST_CASE("a batch that overflows the map in its middle changes nothing and may be tried again") {
+  TempDir directory;
+  LmdbSettings s = settings(directory);
+  s.map_bytes = 2u << 20;
+  s.reserve_bytes = 0;
+  const auto store = must(open_lmdb(s));
+  apply(*store, accept({.number = 1}));
+  // Outcomes are tried to the very end.
+  std::vector<Operation> batch;
+  for (int i = 0; i < 20'000; ++i) batch.push_back(attempted({id(1), 0}, Status::queued));
+  CHECK(store->apply(batch).error().code == Errc::full);
+  CHECK(must(store->find(id(1)))->recipients[0].attempts == 0);
+  apply(*store, attempted({id(1), 0}, Status::delivered));
+  CHECK(must(store->find(id(1)))->recipients[0].status == Status::delivered);
+}

@@ -1,0 +1,96 @@
+#include "tests/unit/spool/support.h"
+
+using namespace relay;
+using namespace relay::spool;
+using namespace relay::spool::test;
+
+namespace {
+
+bool known(const Store& store, std::uint32_t number) { return must(store.find(id(number))).has_value(); }
+
+}  // namespace
+
+TEST_CASE("purge forgets closed messages accepted before a time, and all of them") {
+  TempDir directory;
+  const auto store = open(directory);
+  for (std::uint32_t n = 1; n <= 6; ++n) apply(*store, accept({.number = n, .recipients = 200}));
+  for (std::uint32_t n : {1u, 2u, 4u, 6u})
+    for (std::uint32_t i = 0; i < 200; ++i) apply(*store, attempted({id(n), i}, Status::delivered));
+  CHECK(apply(*store, Purge{at(6)}).purged == 3);
+  for (std::uint32_t n : {1u, 2u, 4u}) CHECK_FALSE(known(*store, n));
+  for (std::uint32_t n : {3u, 5u, 6u}) CHECK(known(*store, n));
+  CHECK(must(store->counts()).messages == 3);
+  CHECK(must(store->list({.account = AccountId{"acme"}, .before = {}, .limit = 50})).size() == 3);
+  CHECK(apply(*store, Purge{at(6)}).purged == 0);
+  // Accepted at exactly the time is not before it.
+  CHECK(apply(*store, Purge{WallTime(std::chrono::milliseconds(6001))}).purged == 1);
+}
+
+TEST_CASE("a message that was open when purge passed is forgotten after it closes") {
+  TempDir directory;
+  const auto store = open(directory);
+  for (std::uint32_t n = 1; n <= 4; ++n) apply(*store, accept({.number = n}));
+  apply(*store, attempted({id(3), 0}, Status::delivered));
+  CHECK(apply(*store, Purge{at(5)}).purged == 1);
+  apply(*store, attempted({id(2), 0}, Status::failed));
+  CHECK(apply(*store, Purge{at(5)}).purged == 1);
+  CHECK_FALSE(known(*store, 2));
+  CHECK(known(*store, 1));
+  CHECK(known(*store, 4));
+}
+
+TEST_CASE("purge is bounded, and goes on where it stopped") {
+  TempDir directory;
+  const auto store = open(directory);
+  for (std::uint32_t n = 1; n <= 10; ++n) {
+    apply(*store, accept({.number = n}));
+    if (n > 1) apply(*store, attempted({id(n), 0}, Status::delivered));
+  }
+  CHECK(apply(*store, Purge{at(100), 4}).purged == 4);
+  CHECK_FALSE(known(*store, 5));
+  CHECK(known(*store, 6));
+  CHECK(apply(*store, Purge{at(100), 0}).purged == 0);
+  CHECK(apply(*store, Purge{at(100), 4}).purged == 4);
+  CHECK(apply(*store, Purge{at(100), 4}).purged == 1);
+  CHECK(must(store->counts()).messages == 1);
+}
+
+TEST_CASE("many open messages do not stop purge for ever") {
+  TempDir directory;
+  const auto store = open(directory);
+  for (std::uint32_t n = 1; n <= 100; ++n) apply(*store, accept({.number = n}));
+  apply(*store, attempted({id(100), 0}, Status::delivered));
+  int rounds = 0;
+  while (known(*store, 100)) {
+    apply(*store, Purge{at(1000), 1});
+    REQUIRE(++rounds < 10);
+  }
+  CHECK(rounds > 1);
+}
+
+TEST_CASE("a failed batch does not move purge on") {
+  TempDir directory;
+  LmdbSettings s = settings(directory);
+  s.map_bytes = 2u << 20;
+  s.reserve_bytes = 0;
+  const auto store = must(open_lmdb(s));
+  apply(*store, accept({.number = 1}), accept({.number = 2}));
+  apply(*store, attempted({id(1), 0}, Status::delivered));
+  std::vector<Operation> batch{Purge{at(100)}};
+  for (int i = 0; i < 20'000; ++i) batch.push_back(attempted({id(2), 0}, Status::queued));
+  REQUIRE_FALSE(store->apply(batch));
+  CHECK(known(*store, 1));
+  CHECK(apply(*store, Purge{at(100)}).purged == 1);
+}
+
+TEST_CASE("purge starts from the oldest again after a restart") {
+  TempDir directory;
+  {
+    const auto store = open(directory);
+    apply(*store, accept({.number = 1}), accept({.number = 2}));
+    apply(*store, Purge{at(100)}, attempted({id(1), 0}, Status::delivered));
+  }
+  const auto store = open(directory);
+  CHECK(apply(*store, Purge{at(100)}).purged == 1);
+  CHECK_FALSE(known(*store, 1));
+}
