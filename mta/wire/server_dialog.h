@@ -42,13 +42,18 @@ struct Identity {
   std::string key;  // key id
 };
 
-// What the owner allows this session, consulted synchronously and without I/O. nullopt means yes.
+// What the owner allows this session, consulted synchronously and without I/O. nullopt means yes. This one
+// allows everything; who may send at all is the dialog's own question (ServerSettings::require_auth).
 class ServerPolicy {
  public:
   virtual ~ServerPolicy() = default;
-  virtual std::optional<Reply> on_mail(const Identity* who, const std::string& reverse_path) = 0;
-  virtual std::optional<Reply> on_rcpt(const Identity* who, const Envelope& so_far,
-                                       const std::string& address) = 0;
+  virtual std::optional<Reply> on_mail(const Identity*, const std::string& /*reverse_path*/) {
+    return std::nullopt;
+  }
+  virtual std::optional<Reply> on_rcpt(const Identity*, const Envelope& /*so_far*/,
+                                       const std::string& /*address*/) {
+    return std::nullopt;
+  }
 };
 
 struct ServerSettings {

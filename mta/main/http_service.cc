@@ -1,0 +1,56 @@
+#include "mta/main/http_service.h"
+
+#include <unistd.h>
+
+#include <utility>
+#include <vector>
+
+#include "mta/base/log.h"
+
+namespace relay {
+
+void HttpService::take(int fd, const wire::PeerInfo& peer, bool tls, api::Door door) {
+  if (open_ >= connections_ || going_down_) {
+    log::warn("http: {} turned away: {} connections are open", peer.address, open_);
+    ::close(fd);
+    return;
+  }
+  ++open_;
+  sessions_.adopt(fd, std::make_unique<net::HttpDialog>(limits_, &api::Api::problem), tls ? tls_ : nullptr,
+                  tls, [this, door](net::SessionId id) { progress(id, door); });
+}
+
+net::HttpDialog* HttpService::dialog(net::SessionId id) {
+  if (sessions_.over(id)) return nullptr;
+  return static_cast<net::HttpDialog*>(sessions_.dialog(id));
+}
+
+void HttpService::progress(net::SessionId id, api::Door door) {
+  if (sessions_.over(id)) {
+    --open_;
+    return;
+  }
+  net::HttpDialog* server = dialog(id);
+  auto request = server ? server->take_request() : std::nullopt;
+  if (!request) return;
+  ports_.api.handle(std::move(*request), door, [this, id](net::HttpResponse response) {
+    net::HttpDialog* asked = dialog(id);
+    if (!asked) return;  // the client has gone
+    asked->respond(std::move(response), ports_.loop.wall(), ports_.loop.now());
+    sessions_.kick(id);
+  });
+}
+
+void HttpService::shut_down() {
+  going_down_ = true;
+  std::vector<net::SessionId> ids;
+  sessions_.for_each([&](net::SessionId id) { ids.push_back(id); });
+  for (net::SessionId id : ids) {
+    if (net::HttpDialog* server = dialog(id)) {
+      server->shut_down(ports_.loop.now());
+      sessions_.kick(id);
+    }
+  }
+}
+
+}  // namespace relay

@@ -1,0 +1,47 @@
+// HttpService: HTTP on one loop, for applications on TCP and for relayctl on the Unix socket. Puts an
+// HttpDialog on every accepted connection, hands its requests to the Api and the answers back by session id.
+//
+// All on the loop's thread. Ports outlive it.
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "mta/net/http_dialog.h"
+#include "mta/net/session.h"
+#include "relay-api/api.h"
+
+namespace relay {
+
+class HttpService {
+ public:
+  struct Ports {
+    net::UvLoop& loop;
+    api::Api& api;
+  };
+  HttpService(Ports ports, const net::HttpLimits& limits, std::uint32_t connections,
+              const net::SessionLimits& session_limits, std::shared_ptr<net::TlsContext> tls)
+      : ports_(ports),
+        sessions_(ports.loop, session_limits),
+        limits_(limits),
+        connections_(connections),
+        tls_(std::move(tls)) {}
+
+  // Takes the descriptor; over the limit it is closed.
+  void take(int fd, const wire::PeerInfo& peer, bool tls, api::Door door);
+  void shut_down();  // idle connections are closed, the others after their answer
+  std::uint32_t open() const { return open_; }
+
+ private:
+  void progress(net::SessionId id, api::Door door);
+  net::HttpDialog* dialog(net::SessionId id);
+
+  Ports ports_;
+  net::SessionTable sessions_;
+  net::HttpLimits limits_;
+  std::uint32_t connections_;
+  std::shared_ptr<net::TlsContext> tls_;
+  std::uint32_t open_ = 0;
+  bool going_down_ = false;
+};
+
+}  // namespace relay

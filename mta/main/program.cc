@@ -1,0 +1,116 @@
+#include "mta/main/program.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <future>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "mta/base/log.h"
+#include "mta/base/signals.h"
+#include "mta/main/demo_key.h"
+#include "mta/main/worker.h"
+
+namespace relay {
+namespace {
+
+int refuse(const Error& error) {
+  log::error("relayd cannot start: {}", error.message);
+  return 1;
+}
+
+// As many descriptors as the administrator's hard limit allows: each connection is one.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warn("the limit of open files could not be raised");
+}
+
+Result<std::shared_ptr<net::TlsContext>> server_tls(const conf::Config& config) {
+  if (config.certificate_file.empty()) return nullptr;
+  return net::TlsContext::server(config.certificate_file, config.key_file);
+}
+
+// What was queued when the last process ended. No thread runs yet, so the schedulers are called directly.
+Result<std::uint64_t> restore(const spool::Store& store, const queue::Dispatcher& dispatcher,
+                              std::vector<std::unique_ptr<Worker>>& workers) {
+  std::uint64_t count = 0;
+  auto scanned = store.scan_queue([&](spool::QueueEntry entry) {
+    Worker& owner = *workers[dispatcher.shard_of(entry.domain)];
+    owner.scheduler().restore(std::move(entry));
+    ++count;
+    return true;
+  });
+  if (!scanned) return std::unexpected(scanned.error());
+  return count;
+}
+
+void run_until_told(const conf::Config& config, std::vector<std::unique_ptr<Worker>>& workers,
+                    std::future<void> told) {
+  std::vector<std::jthread> threads;
+  for (auto& worker : workers) threads.emplace_back([&worker] { worker->run(); });
+  log::info("ready: {} loops", workers.size());
+  told.wait();
+  log::info("stopping");
+  for (auto& worker : workers) worker->finish(config.shutdown_grace);
+}
+
+}  // namespace
+
+int run_program(const conf::Config& config, const ProgramOptions& options) {
+  std::promise<void> tell;
+  std::future<void> told = tell.get_future();
+  const Signals signals([&tell](int, int count) {
+    if (count > 1) _exit(1);
+    tell.set_value();
+  });
+  raise_descriptor_limit();
+
+  auto incoming_tls = server_tls(config);
+  if (!incoming_tls) return refuse(incoming_tls.error());
+  auto outgoing_tls = net::TlsContext::client(false);
+  if (!outgoing_tls) return refuse(outgoing_tls.error());
+
+  // Loops first: they outlive the writer, which posts to them to its end.
+  std::vector<std::unique_ptr<net::UvLoop>> loops;
+  std::size_t count = config.loops > 0 ? config.loops : std::max(1u, std::thread::hardware_concurrency());
+  for (std::size_t i = 0; i < count; ++i) loops.push_back(std::make_unique<net::UvLoop>());
+
+  auto store = spool::open_lmdb(config.spool);
+  if (!store) return refuse(store.error());
+  if (!options.demo_key_file.empty()) {
+    if (auto made = ensure_demo_key(options.demo_key_file, **store); !made) return refuse(made.error());
+  }
+  spool::ThreadWriter writer(**store, config.writer);
+  auto keys = intake::KeyRing::load(**store, writer);
+  if (!keys) return refuse(keys.error());
+  const queue::Router router(config.routes);
+  queue::Dispatcher dispatcher(router);
+  intake::Intake intake(config.intake, writer, dispatcher);
+
+  const Shared shared{config,     **store, writer,        **keys,       router,
+                      dispatcher, intake,  *incoming_tls, *outgoing_tls};
+  std::vector<std::unique_ptr<Worker>> workers;
+  for (auto& loop : loops) {
+    auto worker = Worker::make(shared, *loop);
+    if (!worker) return refuse(worker.error());
+    dispatcher.add(*loop, (*worker)->scheduler());
+    workers.push_back(std::move(*worker));
+  }
+  auto restored = restore(**store, dispatcher, workers);
+  if (!restored) return refuse(restored.error());
+  if (*restored > 0) log::info("{} recipients are still queued from before", *restored);
+  for (auto& worker : workers) {
+    if (auto listening = worker->listen(worker == workers.front()); !listening)
+      return refuse(listening.error());
+  }
+  workers.front()->keep_purging();
+  run_until_told(config, workers, std::move(told));
+  log::info("stopped");
+  return 0;
+}
+
+}  // namespace relay

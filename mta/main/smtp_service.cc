@@ -1,0 +1,121 @@
+#include "mta/main/smtp_service.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "mta/base/log.h"
+
+namespace relay {
+namespace {
+
+// A connection there is no room for: one line if it fits the socket's buffer, as it always does on a new
+// socket.
+void turn_away(int fd, const std::string& host_name, bool implicit_tls) {
+  if (!implicit_tls) {
+    const std::string line = fmt::format("421 4.3.2 {} Too many connections, try again later\r\n", host_name);
+    if (::write(fd, line.data(), line.size()) < 0) log::debug("smtp: a client left before it was told 421");
+  }
+  ::close(fd);
+}
+
+// RFC 3848
+std::string protocol_of(const wire::SubmitRequest& request) {
+  if (!request.esmtp) return "SMTP";
+  std::string name = request.envelope.smtputf8 ? "UTF8SMTP" : "ESMTP";  // RFC 6531 4.3
+  if (request.tls) name += 'S';
+  if (!request.who.key.empty()) name += 'A';
+  return name;
+}
+
+}  // namespace
+
+SmtpService::SmtpService(Ports ports, wire::ServerSettings settings, std::uint32_t connections,
+                         const net::SessionLimits& session_limits, std::shared_ptr<net::TlsContext> tls)
+    : ports_(ports),
+      sessions_(ports.loop, session_limits),
+      settings_(std::move(settings)),
+      connections_(connections),
+      tls_(std::move(tls)) {
+  settings_.offer_starttls = tls_ != nullptr;
+}
+
+void SmtpService::take(int fd, const wire::PeerInfo& peer, bool implicit_tls) {
+  if (open_ >= connections_ || going_down_) {
+    log::warn("smtp: {} turned away: {} connections are open", peer.address, open_);
+    return turn_away(fd, settings_.host_name, implicit_tls);
+  }
+  ++open_;
+  sessions_.adopt(fd, std::make_unique<wire::ServerDialog>(settings_, policy_), tls_, implicit_tls,
+                  [this](net::SessionId id) { progress(id); });
+}
+
+wire::ServerDialog* SmtpService::dialog(net::SessionId id) {
+  if (sessions_.over(id)) return nullptr;
+  return static_cast<wire::ServerDialog*>(sessions_.dialog(id));
+}
+
+void SmtpService::progress(net::SessionId id) {
+  if (sessions_.over(id)) {
+    --open_;
+    return;
+  }
+  wire::ServerDialog* server = dialog(id);
+  auto action = server ? server->take_action() : std::nullopt;
+  if (!action) return;
+  if (auto* auth = std::get_if<wire::AuthRequest>(&*action)) {
+    authenticate(*server, *auth, id);
+  } else {
+    submit(std::move(std::get<wire::SubmitRequest>(*action)), id);
+  }
+}
+
+void SmtpService::authenticate(wire::ServerDialog& server, const wire::AuthRequest& request,
+                               net::SessionId id) {
+  wire::AuthResult result{ports_.keys.check(request.password.reveal(), request.user), false};
+  if (!result.identity)
+    log::warn("smtp: authentication failed for user {}", log::printable(request.user, 64));
+  server.on_auth_result(result, ports_.loop.now());
+  sessions_.kick(id);
+}
+
+void SmtpService::submit(wire::SubmitRequest request, net::SessionId id) {
+  intake::Submission submission;
+  submission.origin = spool::Origin::smtp;
+  submission.protocol = protocol_of(request);
+  submission.envelope = std::move(request.envelope);
+  submission.content = std::move(request.content);
+  submission.who = std::move(request.who);
+  submission.helo = std::move(request.helo);
+  submission.peer = std::move(request.peer);
+  ports_.intake.accept(std::move(submission), ports_.loop, ports_.rng,
+                       [this, id](intake::AcceptResult result) { answer(id, result); });
+}
+
+void SmtpService::answer(net::SessionId id, const intake::AcceptResult& result) {
+  wire::ServerDialog* server = dialog(id);
+  if (!server) return;  // the client has gone; the message stays accepted
+  if (result) {
+    server->on_accept_result({250, "2.0.0", {"Ok: queued as " + result->id.text()}}, ports_.loop.now());
+  } else {
+    server->on_accept_result(result.error(), ports_.loop.now());
+  }
+  sessions_.kick(id);
+}
+
+void SmtpService::shut_down() {
+  going_down_ = true;
+  std::vector<net::SessionId> ids;
+  sessions_.for_each([&](net::SessionId id) { ids.push_back(id); });
+  for (net::SessionId id : ids) {
+    if (wire::ServerDialog* server = dialog(id)) {
+      server->shut_down(ports_.loop.now());
+      sessions_.kick(id);
+    }
+  }
+}
+
+}  // namespace relay

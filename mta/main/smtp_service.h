@@ -1,0 +1,52 @@
+// SmtpService: submission on one loop. Puts a ServerDialog on every accepted connection and carries its
+// requests to the key ring and the intake and their answers back, by session id, so that a session may vanish
+// meanwhile.
+//
+// All on the loop's thread. Ports outlive it; after shut_down() no further connection must be handed to it.
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "mta/base/rng.h"
+#include "mta/intake/accept.h"
+#include "mta/intake/keys.h"
+#include "mta/net/session.h"
+#include "mta/wire/server_dialog.h"
+
+namespace relay {
+
+class SmtpService {
+ public:
+  struct Ports {
+    net::UvLoop& loop;
+    Rng& rng;
+    intake::KeyRing& keys;
+    intake::Intake& intake;
+  };
+  SmtpService(Ports ports, wire::ServerSettings settings, std::uint32_t connections,
+              const net::SessionLimits& session_limits, std::shared_ptr<net::TlsContext> tls);
+
+  // Takes the descriptor; over the limit the client is told 421 and let go.
+  void take(int fd, const wire::PeerInfo& peer, bool implicit_tls);
+  // 421 to every session that is between transactions; the others finish theirs.
+  void shut_down();
+  std::uint32_t open() const { return open_; }
+
+ private:
+  void progress(net::SessionId id);
+  void authenticate(wire::ServerDialog& dialog, const wire::AuthRequest& request, net::SessionId id);
+  void submit(wire::SubmitRequest request, net::SessionId id);
+  void answer(net::SessionId id, const intake::AcceptResult& result);
+  wire::ServerDialog* dialog(net::SessionId id);
+
+  Ports ports_;
+  net::SessionTable sessions_;
+  wire::ServerSettings settings_;
+  std::uint32_t connections_;
+  std::shared_ptr<net::TlsContext> tls_;
+  wire::ServerPolicy policy_;
+  std::uint32_t open_ = 0;
+  bool going_down_ = false;
+};
+
+}  // namespace relay

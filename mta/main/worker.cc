@@ -1,0 +1,117 @@
+#include "mta/main/worker.h"
+
+#include <utility>
+
+#include "mta/base/log.h"
+
+namespace relay {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration purge_pause = 60s;    // between two looks for messages to forget
+constexpr Duration finish_pause = 20ms;  // between two looks whether everything has finished
+
+wire::ServerSettings server_settings(const conf::Config& config) {
+  wire::ServerSettings settings;
+  settings.host_name = config.host_name;
+  settings.limits = config.submission.limits;
+  settings.limits.recipients = config.intake.recipients;
+  settings.limits.message_bytes = config.intake.message_bytes;
+  return settings;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Worker>> Worker::make(const Shared& shared, net::UvLoop& loop) {
+  SystemRng rng;
+  auto resolver = dns::make_unbound(shared.config.resolver, loop, rng.next());
+  if (!resolver) return std::unexpected(resolver.error());
+  return std::unique_ptr<Worker>(new Worker(shared, loop, std::move(*resolver)));
+}
+
+Worker::Worker(const Shared& shared, net::UvLoop& loop, std::unique_ptr<dns::Resolver> resolver)
+    : shared_(shared),
+      loop_(loop),
+      resolver_(std::move(resolver)),
+      outgoing_(loop, shared.config.sessions),
+      dialer_(outgoing_, shared.client_tls),
+      scheduler_({loop, dialer_, *resolver_, shared.writer, shared.store, shared.router, rng_},
+                 shared.config.delivery),
+      api_({loop, rng_, shared.intake, shared.keys, shared.dispatcher, shared.store}, shared.config.api),
+      smtp_({loop, rng_, shared.keys, shared.intake}, server_settings(shared.config),
+            shared.config.submission.connections, shared.config.sessions, shared.server_tls),
+      http_({loop, api_}, shared.config.http.limits, shared.config.http.connections, shared.config.sessions,
+            shared.server_tls) {}
+
+Worker::~Worker() = default;
+
+Result<void> Worker::keep(Result<std::unique_ptr<net::Listener>> listener) {
+  if (!listener) return std::unexpected(listener.error());
+  listeners_.push_back(std::move(*listener));
+  return {};
+}
+
+Result<void> Worker::listen(bool administration) {
+  for (const auto& at : shared_.config.submission.listeners) {
+    bool implicit = at.tls == conf::SubmissionListener::Tls::implicit;
+    auto kept = keep(net::Listener::tcp(
+        loop_, at.address, at.port,
+        [this, implicit](int fd, const wire::PeerInfo& peer) { smtp_.take(fd, peer, implicit); }));
+    if (!kept) return kept;
+  }
+  for (const auto& at : shared_.config.http.listeners) {
+    bool tls = at.tls;
+    auto kept =
+        keep(net::Listener::tcp(loop_, at.address, at.port, [this, tls](int fd, const wire::PeerInfo& peer) {
+          http_.take(fd, peer, tls, api::Door::application);
+        }));
+    if (!kept) return kept;
+  }
+  if (administration && !shared_.config.admin_socket.empty()) {
+    return keep(
+        net::Listener::local(loop_, shared_.config.admin_socket, [this](int fd, const wire::PeerInfo& peer) {
+          http_.take(fd, peer, false, api::Door::administration);
+        }));
+  }
+  return {};
+}
+
+void Worker::keep_purging() {
+  loop_.at(loop_.now() + purge_pause, [this] {
+    auto before =
+        loop_.wall() - std::chrono::duration_cast<std::chrono::milliseconds>(shared_.config.retention);
+    // Refused by a full writer: the next turn will do.
+    if (!shared_.writer.submit(spool::Purge{.before = before}, loop_, {})) log::debug("spool: purge put off");
+    keep_purging();
+  });
+}
+
+void Worker::finish(Duration grace) {
+  loop_.post([this, grace] { begin_finishing(grace); });
+}
+
+void Worker::begin_finishing(Duration grace) {
+  listeners_.clear();
+  smtp_.shut_down();
+  http_.shut_down();
+  scheduler_.drain([this] { drained_ = true; });
+  check_finished(loop_.now() + grace);
+}
+
+void Worker::check_finished(Instant give_up) {
+  bool done = drained_ && smtp_.open() == 0 && http_.open() == 0;
+  if (!done && loop_.now() < give_up) {
+    loop_.at(loop_.now() + finish_pause, [this, give_up] { check_finished(give_up); });
+    return;
+  }
+  if (!done) {
+    log::warn(
+        "stopping with {} submissions, {} requests and {} deliveries under way; what was not acknowledged is "
+        "the sender's still, and deliveries are tried again after the next start",
+        smtp_.open(), http_.open(), scheduler_.stats().in_flight);
+  }
+  loop_.stop();
+}
+
+}  // namespace relay
