@@ -41,7 +41,8 @@ struct IntakeSettings {
   std::string host_name;  // in Received and in made-up Message-IDs
   std::uint64_t message_bytes = 50u << 20;
   std::uint32_t recipients = 1000;
-  std::uint32_t received_hops = 100;  // RFC 5321 6.3: loop detection by counting, at least 100
+  std::size_t header_bytes = 256 * 1024;  // of the header section: real ones are under 64 KiB
+  std::uint32_t received_hops = 100;      // RFC 5321 6.3: loop detection by counting, at least 100
 };
 
 class Intake {
@@ -52,6 +53,8 @@ class Intake {
   void accept(Submission submission, Loop& home, Rng& rng, std::move_only_function<void(AcceptResult)> done);
 
  private:
+  void on_committed(const spool::MessagePtr& message, const Result<void>& committed,
+                    std::move_only_function<void(AcceptResult)>& done);
   IntakeSettings settings_;
   spool::Writer& writer_;
   queue::Dispatcher& dispatcher_;

@@ -30,6 +30,8 @@ class KeyRing {
     spool::ApiKey key;
     Secret text;  // shown once
   };
+  // A new key, not yet stored.
+  static Created make(AccountId account, std::string label, WallTime now, Rng& rng);
   void create(AccountId account, std::string label, Loop& home, Rng& rng,
               std::move_only_function<void(Result<Created>)> done);
   void revoke(KeyId id, Loop& home, std::move_only_function<void(Result<void>)> done);
@@ -37,6 +39,7 @@ class KeyRing {
 
  private:
   KeyRing(spool::Writer& writer, std::vector<spool::ApiKey> keys);
+  void put(spool::ApiKey key, Loop& home, std::move_only_function<void(Result<void>)> done);
   spool::Writer& writer_;
   mutable std::shared_mutex mutex_;
   std::unordered_map<std::string, spool::ApiKey> keys_;  // by id

@@ -1,0 +1,118 @@
+#include "mta/intake/accept.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+#include "mta/base/log.h"
+#include "mta/intake/complete.h"
+#include "mta/mime/decode.h"
+
+namespace relay::intake {
+namespace {
+
+constexpr std::size_t summary_bytes =
+    256;  // of From and Subject kept for lists: more is cut, the message itself is whole
+
+wire::Reply reply(int code, const char* enhanced, std::string text) {
+  return {code, enhanced, {std::move(text)}};
+}
+
+// The same mailbox named twice gets one message.
+void merge_equal_recipients(std::vector<wire::Recipient>& recipients) {
+  std::unordered_set<std::string> seen;
+  std::erase_if(recipients, [&](const wire::Recipient& r) { return !seen.insert(r.address).second; });
+}
+
+std::optional<wire::Reply> check(const IntakeSettings& settings, const Submission& submission,
+                                 const wire::HeaderScan& headers) {
+  if (submission.envelope.recipients.empty()) return reply(554, "5.5.1", "No recipients");
+  if (submission.envelope.recipients.size() > settings.recipients) {
+    return reply(452, "4.5.3", fmt::format("More than {} recipients", settings.recipients));
+  }
+  if (submission.content->size() > settings.message_bytes) {
+    return reply(552, "5.3.4", fmt::format("Message is larger than {} bytes", settings.message_bytes));
+  }
+  if (!headers.complete) {
+    return reply(552, "5.3.4", fmt::format("Header section is larger than {} bytes", settings.header_bytes));
+  }
+  if (headers.received > settings.received_hops) return reply(554, "5.4.6", "Too many hops: a mail loop");
+  return std::nullopt;
+}
+
+std::string without_brackets(std::string_view id) {
+  if (id.starts_with('<')) id.remove_prefix(1);
+  if (id.ends_with('>')) id.remove_suffix(1);
+  return std::string(id.substr(0, summary_bytes));
+}
+
+spool::MessagePtr make_message(const IntakeSettings& settings, Submission submission,
+                               const wire::HeaderScan& headers, WallTime now, Rng& rng) {
+  auto message = std::make_shared<spool::Message>();
+  message->id = MessageId::make(now, rng);
+  message->account = AccountId{std::move(submission.who.account)};
+  message->key = KeyId{std::move(submission.who.key)};
+  message->origin = submission.origin;
+  message->accepted = now;
+  message->from = mime::decode_value(headers.from, summary_bytes);
+  message->subject = mime::decode_value(headers.subject, summary_bytes);
+  Completion added = complete(submission, headers, message->id, settings.host_name, now);
+  message->rfc_message_id = without_brackets(added.message_id);
+  message->tags = std::move(submission.tags);
+  message->envelope = std::move(submission.envelope);
+  submission.content->prepend(std::move(added.header));
+  message->size = submission.content->size();
+  message->body = std::move(submission.content);
+  return message;
+}
+
+wire::Reply refusal(const Error& error) {
+  if (error.code == Errc::full) return reply(452, "4.3.1", "Insufficient storage, try again later");
+  return reply(451, "4.3.0", "The message could not be stored, try again later");
+}
+
+}  // namespace
+
+void Intake::accept(Submission submission, Loop& home, Rng& rng,
+                    std::move_only_function<void(AcceptResult)> done) {
+  merge_equal_recipients(submission.envelope.recipients);
+  wire::HeaderScan headers = wire::scan_headers(*submission.content, settings_.header_bytes);
+  if (auto refused = check(settings_, submission, headers)) {
+    log::info("refused account={} key={} reply={}", submission.who.account, submission.who.key,
+              refused->text());
+    home.post([done = std::move(done), refused = std::move(*refused)]() mutable {
+      done(std::unexpected(std::move(refused)));
+    });
+    return;
+  }
+  WallTime now = home.wall();
+  spool::MessagePtr message = make_message(settings_, std::move(submission), headers, now, rng);
+  // The callback is shared: it is called by the completion, or here if the writer's queue is full.
+  auto answer = std::make_shared<std::move_only_function<void(AcceptResult)>>(std::move(done));
+  bool taken = writer_.submit(
+      spool::Accept{message, now}, home,
+      [this, message, answer](const Result<void>& committed) { on_committed(message, committed, *answer); });
+  if (taken) return;
+  log::warn("refused id={}: too much mail waits for the disk", message->id.text());
+  home.post([answer] {
+    (*answer)(std::unexpected(reply(452, "4.3.1", "Too much mail is waiting to be stored, try again later")));
+  });
+}
+
+void Intake::on_committed(const spool::MessagePtr& message, const Result<void>& committed,
+                          std::move_only_function<void(AcceptResult)>& done) {
+  if (!committed) {
+    log::error("not accepted id={}: {}", message->id.text(), committed.error().message);
+    done(std::unexpected(refusal(committed.error())));
+    return;
+  }
+  log::info("accepted id={} account={} key={} from=<{}> recipients={} size={} message-id={}",
+            message->id.text(), message->account.value, message->key.value, message->envelope.reverse_path,
+            message->envelope.recipients.size(), message->size, log::printable(message->rfc_message_id));
+  dispatcher_.enqueue(message);
+  done(Accepted{message->id, message->accepted});
+}
+
+}  // namespace relay::intake
