@@ -10,6 +10,8 @@ if(LLHTTP_INCLUDE AND LLHTTP_LIBRARY)
 elseif(LLHTTP_INCLUDE AND LLHTTP_SOURCES)
   add_library(llhttp STATIC ${LLHTTP_SOURCES}/llhttp.c ${LLHTTP_SOURCES}/api.c ${LLHTTP_SOURCES}/http.c)
   target_include_directories(llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE})
+  # Version 8 is strict only when built so; from 9 on it always is.
+  target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)
 else()
   message(FATAL_ERROR "llhttp not found: install node-llhttp (Debian 12) or libllhttp-dev (Debian 13)")
 endif()

@@ -48,6 +48,16 @@ Result<std::uint64_t> restore(const spool::Store& store, const queue::Dispatcher
   return count;
 }
 
+Result<void> check_ports(const conf::Config& config) {
+  for (const auto& at : config.submission.listeners) {
+    if (auto free = net::Listener::check_free(at.address, at.port); !free) return free;
+  }
+  for (const auto& at : config.http.listeners) {
+    if (auto free = net::Listener::check_free(at.address, at.port); !free) return free;
+  }
+  return {};
+}
+
 void run_until_told(const conf::Config& config, std::vector<std::unique_ptr<Worker>>& workers,
                     std::future<void> told) {
   std::vector<std::jthread> threads;
@@ -69,6 +79,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   });
   raise_descriptor_limit();
 
+  if (auto free = check_ports(config); !free) return refuse(free.error());
   auto incoming_tls = server_tls(config);
   if (!incoming_tls) return refuse(incoming_tls.error());
   auto outgoing_tls = net::TlsContext::client(false);

@@ -19,6 +19,9 @@ class Listener {
   // The error names address, port and reason ("127.0.0.1:2587 is in use by another program").
   static Result<std::unique_ptr<Listener>> tcp(UvLoop& loop, const std::string& address, std::uint16_t port,
                                                OnAccept on_accept);
+  // Whether nobody listens there yet. SO_REUSEPORT lets two programs of one user share a port unnoticed, so
+  // this is asked once before a program's loops listen.
+  static Result<void> check_free(const std::string& address, std::uint16_t port);
   // A stale socket file is replaced; a live one is an error. Mode 0660.
   static Result<std::unique_ptr<Listener>> local(UvLoop& loop, const std::string& path, OnAccept on_accept);
   ~Listener();
