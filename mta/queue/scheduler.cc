@@ -42,14 +42,11 @@ void Scheduler::Impl::restore(const spool::QueueEntry& entry) {
 
 Slot Scheduler::Impl::domain_for(const std::string& name) {
   if (const Slot known = all.find_domain(name); known != no_slot) return known;
-  Destination destination = ports.router.route(name);
-  // One site's connections are alike: those that must have TLS are not shared with those that may.
-  const std::string key = destination.site + (destination.tls_required ? " tls" : "");
-  auto [entry, fresh] = site_by_key.try_emplace(key, no_slot);
+  const Destination destination = ports.router.route(name);
+  auto [entry, fresh] = site_by_key.try_emplace(destination.site, no_slot);
   if (fresh) {
     Site site;
-    site.key = key;
-    site.destination = std::move(destination);
+    site.destination = destination;
     site.limit = std::clamp(settings.connections_at_first, 1u, settings.connections_per_site);
     entry->second = sites.add(std::move(site));
   }

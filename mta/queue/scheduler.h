@@ -16,8 +16,9 @@
 // attempts and the site one connection a pause. The due time the store has for those that wait so is past;
 // after a restart they are ready again, which is the same.
 //
-// A failed commit of an outcome is logged and changes nothing here: what memory knows is true, and the store
-// may offer the recipient again after a restart. Nothing calls back into a scheduler that is gone.
+// A failed commit of an outcome is logged by the writer and changes nothing here: what memory knows is true,
+// and the store may offer the recipient again after a restart. Nothing calls back into a scheduler that is
+// gone.
 #pragma once
 #include <functional>
 #include <memory>

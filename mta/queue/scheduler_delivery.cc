@@ -11,11 +11,6 @@ using State = Connection::State;
 using Afterwards = Connection::Afterwards;
 using Tls = wire::ClientSettings::Tls;
 
-// Before any content was sent, so that sending again cannot duplicate.
-bool before_content(wire::Stage stage) {
-  return stage == wire::Stage::mail || stage == wire::Stage::rcpt || stage == wire::Stage::data;
-}
-
 }  // namespace
 
 void Scheduler::Impl::open(Slot site) {
@@ -131,10 +126,7 @@ void Scheduler::Impl::on_result(Slot slot, const wire::TransactionResult& result
     const wire::Fact& fact = result.recipients[i];
     const Verdict verdict = judge(fact);
     const bool answered = std::holds_alternative<wire::Reply>(fact.answer);
-    const bool elsewhere = verdict.try_next_host && !verdict.in_doubt;
-    // A kept connection may have ended while it was idle; that says nothing of the host.
-    const bool stale = reused && !answered && before_content(fact.stage);
-    if (verdict.disposition != Disposition::delivered && (elsewhere || stale)) {
+    if (verdict.disposition != Disposition::delivered && verdict.try_next_host && !verdict.in_doubt) {
       refused(c, fact, result.tls);
       c.recipients.push_back(recipients[i]);
       continue;
@@ -148,6 +140,7 @@ void Scheduler::Impl::on_result(Slot slot, const wire::TransactionResult& result
   else if (lost && established(sites[c.site]) <= 1)
     back_off(c.site, "");  // it breaks off transactions; another message would fare no better
   if (!c.recipients.empty()) {
+    // A kept connection may have ended while it was idle; that says nothing of the host.
     c.afterwards = reused ? Afterwards::again : Afterwards::next_target;
     return quit(slot);
   }

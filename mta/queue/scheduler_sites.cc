@@ -169,8 +169,9 @@ void Scheduler::Impl::back_off(Slot slot, const std::string& why) {
   backing_off.put(slot, ports.loop.now() + pause);
   for (Slot at = site.ready.first(); at != no_slot; at = all[at].ready_next) all.drop_body(at);
   expire_ready(slot, why);
-  log::info("site backs off site={} failures={} pause_s={} ready={}", log::printable(site.key), site.failures,
-            std::chrono::duration_cast<std::chrono::seconds>(pause).count(), site.ready.size());
+  log::info("site backs off site={} failures={} pause_s={} ready={}", log::printable(site.destination.site),
+            site.failures, std::chrono::duration_cast<std::chrono::seconds>(pause).count(),
+            site.ready.size());
 }
 
 void Scheduler::Impl::unblock(Slot slot) {
@@ -202,7 +203,7 @@ void Scheduler::Impl::forget_if_unused(Slot slot) {
   const Site& site = sites[slot];
   if (site.dirty || site.domains > 0 || !site.connections.empty()) return;
   backing_off.remove(slot);
-  site_by_key.erase(site.key);
+  site_by_key.erase(site.destination.site);
   sites.remove(slot);
 }
 

@@ -54,7 +54,6 @@ std::optional<net::Target> literal_target(const std::string& host, std::uint16_t
 std::vector<net::Target> targets_of(const std::vector<dns::Host>& hosts, std::uint16_t port);
 
 struct Site {
-  std::string key;
   Destination destination;
   std::uint32_t domains = 0;  // that have open recipients and lead here
   ReadyList ready;

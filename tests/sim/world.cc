@@ -1,0 +1,177 @@
+#include "tests/sim/world.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "spool/store.h"
+
+namespace relay::sim {
+
+std::uint64_t seed_or(std::uint64_t usual) {
+  const char* wanted = std::getenv("RELAY_SIM_SEED");
+  return wanted ? std::strtoull(wanted, nullptr, 10) : usual;
+}
+
+queue::SchedulerSettings World::quick() {
+  queue::SchedulerSettings settings;
+  settings.client.ehlo_name = "relay.example";
+  return settings;
+}
+
+World::World(std::uint64_t usual, queue::SchedulerSettings s)
+    : seed(seed_or(usual)),
+      rng(seed),
+      net(loop),
+      resolver(loop),
+      settings(std::move(s)),
+      router(std::make_unique<queue::Router>(std::vector<queue::RouteRule>{})) {
+  std::string pattern = (std::filesystem::temp_directory_path() / "relay-sim-XXXXXX").string();
+  RELAY_ASSERT(mkdtemp(pattern.data()) != nullptr);
+  directory_ = pattern;
+}
+
+World::~World() {
+  scheduler.reset();
+  net.crash();
+  loop.forget_all();
+  writer.reset();
+  store.reset();
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+SimHost& World::host(const std::string& domain, const std::string& address, HostScript script) {
+  auto& found = resolver.table[domain];
+  found.status = dns::MailHosts::Status::ok;
+  const auto preference = static_cast<std::uint16_t>(10 * (found.hosts.size() + 1));
+  found.hosts.push_back({"mx" + std::to_string(preference) + "." + domain, preference, {address}});
+  return net.add(address, std::move(script));
+}
+
+void World::start() {
+  spool::LmdbSettings lmdb;
+  lmdb.directory = directory_;
+  lmdb.map_bytes = 1ull << 30;
+  lmdb.sync = false;
+  auto opened = spool::open_lmdb(lmdb);
+  if (!opened) FAIL(opened.error().message);
+  store = std::move(*opened);
+  writer = std::make_unique<SimWriter>(loop, *store);
+  writer->crash_at = crash_at;
+  scheduler = std::make_unique<queue::Scheduler>(
+      queue::Scheduler::Ports{loop, net, resolver, *writer, *store, *router, rng}, settings);
+  const auto scanned = store->scan_queue([&](spool::QueueEntry entry) {
+    scheduler->restore(std::move(entry));
+    return true;
+  });
+  REQUIRE(scanned.has_value());
+}
+
+MessageId World::submit(const std::vector<std::string>& recipients, std::string text) {
+  if (!scheduler) start();
+  auto message = std::make_shared<spool::Message>();
+  message->id = MessageId::make(loop.wall(), rng);
+  message->account.value = "acct";
+  message->accepted = loop.wall();
+  message->envelope.reverse_path = "sender@relay.example";
+  for (const std::string& r : recipients) message->envelope.recipients.push_back({r});
+  const std::string body = "X-Sim-Id: " + message->id.text() + "\r\n\r\n" + text;
+  message->body = std::make_shared<Body>(body);
+  message->size = body.size();
+  ledger[message->id] = {recipients, body, false};
+  std::vector<std::uint32_t> all;
+  for (std::uint32_t i = 0; i < recipients.size(); ++i) all.push_back(i);
+  const bool taken = writer->submit(spool::Accept{message, message->accepted}, loop,
+                                    [this, message, all](const Result<void>& result) {
+                                      if (!result) return;
+                                      ledger[message->id].acknowledged = true;
+                                      scheduler->enqueue(message, all);
+                                    });
+  REQUIRE(taken);
+  return message->id;
+}
+
+void World::run(Duration time) {
+  if (!scheduler) start();
+  const Instant until = loop.now() + time;
+  while (loop.run_until(until, [&] { return writer->crashed(); })) crash();
+}
+
+bool World::run_until_done(Duration time) {
+  if (!scheduler) start();
+  const Instant until = loop.now() + time;
+  const auto done = [&] { return scheduler->stats().open == 0 && net.open() == 0; };
+  run(std::chrono::seconds(1));  // what is being accepted
+  for (;;) {
+    const bool stopped = loop.run_until(until, [&] { return writer->crashed() || done(); });
+    if (!stopped) return false;
+    if (!writer->crashed()) break;
+    crash();
+  }
+  run(std::chrono::seconds(1));  // the last outcomes' commit
+  return true;
+}
+
+void World::crash() {
+  ++crashes;
+  scheduler.reset();
+  net.crash();
+  loop.forget_all();
+  writer.reset();
+  store.reset();
+  start();
+}
+
+void World::restart() {
+  ++restarts;
+  bool drained = false;
+  scheduler->drain([&] { drained = true; });
+  REQUIRE(loop.run_until(loop.now() + std::chrono::hours(1), [&] { return drained; }));
+  loop.run_for(std::chrono::seconds(1));  // the writer's last commit
+  REQUIRE(scheduler->stats().in_flight == 0);
+  scheduler.reset();
+  loop.run_for(std::chrono::hours(1));  // what still calls back must find nothing
+  REQUIRE(net.open() == 0);
+  writer.reset();
+  store.reset();
+  start();
+}
+
+spool::MessageView World::view(const MessageId& id) {
+  auto found = store->find(id);
+  if (!found) FAIL(found.error().message);
+  REQUIRE(found->has_value());
+  return std::move(**found);
+}
+
+spool::RecipientState World::recipient(const MessageId& id, std::uint32_t index) {
+  return view(id).recipients.at(index);
+}
+
+std::vector<spool::Event> World::events(const MessageId& id, std::uint32_t index) {
+  std::vector<spool::Event> events;
+  for (const spool::Event& e : view(id).events)
+    if (e.recipient == index && e.type != spool::EventType::queued) events.push_back(e);
+  return events;
+}
+
+queue::ControlResult World::control(queue::Control what, queue::Selection which) {
+  controlled = true;
+  std::optional<Result<queue::ControlResult>> answer;
+  scheduler->control(what, which, [&](Result<queue::ControlResult> r) { answer = std::move(r); });
+  REQUIRE(loop.run_until(loop.now() + std::chrono::seconds(1), [&] { return answer.has_value(); }));
+  REQUIRE(answer->has_value());
+  return **answer;
+}
+
+std::size_t World::received(const MessageId& id, const std::string& recipient) const {
+  std::size_t count = 0;
+  for (const auto& [address, host] : net.hosts())
+    for (const Delivered& d : host->delivered)
+      if (d.message == id.text() && d.recipient == recipient) ++count;
+  return count;
+}
+
+}  // namespace relay::sim

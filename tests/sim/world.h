@@ -1,0 +1,78 @@
+// World: the real scheduler and spool between a simulated writer, network and clock, with a ledger of all
+// that was accepted. A test scripts hosts, submits mail, lets hours pass, and ends with check(), which holds
+// store, hosts and ledger against each other (see checks.cc for the rules).
+//
+// Every world has a seed, printed if a check fails; RELAY_SIM_SEED=NUMBER runs every world with that one.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mta/queue/scheduler.h"
+#include "tests/sim/sim_net.h"
+#include "tests/sim/sim_writer.h"
+
+namespace relay::sim {
+
+std::uint64_t seed_or(std::uint64_t usual);
+
+class World {
+ public:
+  explicit World(std::uint64_t seed, queue::SchedulerSettings settings = quick());
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  static queue::SchedulerSettings quick();  // the defaults, with an EHLO name
+
+  // A host and the domain it serves.
+  SimHost& host(const std::string& domain, const std::string& address, HostScript script = {});
+
+  // Accepts a message; it counts as acknowledged once its commit is done.
+  MessageId submit(const std::vector<std::string>& recipients, std::string text = "Hello\r\n");
+  bool acknowledged(const MessageId& id) const { return ledger.at(id).acknowledged; }
+
+  void run(Duration time);  // restarts after a crash
+  // Until nothing is open any more, at most `time`.
+  bool run_until_done(Duration time);
+  void crash();    // kill -9, then start
+  void restart();  // drain, then start
+
+  spool::MessageView view(const MessageId& id);
+  spool::RecipientState recipient(const MessageId& id, std::uint32_t index = 0);
+  std::vector<spool::Event> events(const MessageId& id, std::uint32_t index = 0);  // of attempts and control
+  queue::ControlResult control(queue::Control what, queue::Selection which = {});
+  std::size_t received(const MessageId& id, const std::string& recipient) const;
+
+  void check();
+
+  struct Sent {
+    std::vector<std::string> recipients;
+    std::string body;
+    bool acknowledged = false;
+  };
+
+  const std::uint64_t seed;
+  SimLoop loop;
+  SeededRng rng;
+  SimDialer net;
+  SimResolver resolver;
+  queue::SchedulerSettings settings;
+  std::unique_ptr<queue::Router> router;
+  std::unique_ptr<spool::Store> store;
+  std::unique_ptr<SimWriter> writer;
+  std::unique_ptr<queue::Scheduler> scheduler;
+  std::map<MessageId, Sent> ledger;
+  std::uint32_t crashes = 0, restarts = 0;
+  bool controlled = false;  // someone retried by hand: pauses may be shorter
+  std::function<SimWriter::Crash(std::uint64_t)> crash_at;
+
+ private:
+  void start();
+  void settle();
+
+  std::string directory_;
+};
+
+}  // namespace relay::sim
