@@ -20,11 +20,6 @@ std::optional<mime::Mailbox> checked(Fields& fields, const std::string& pointer,
     fields.fault_at(pointer, "invalid_address", "This is not an address of the form user@example.com.");
     return std::nullopt;
   }
-  if (has_controls(mailbox.name)) {
-    fields.fault_at(pointer, "invalid_character",
-                    "A name may not hold line breaks or other control characters.");
-    return std::nullopt;
-  }
   mailbox.address = address->text;
   return mailbox;
 }
@@ -32,7 +27,7 @@ std::optional<mime::Mailbox> checked(Fields& fields, const std::string& pointer,
 std::optional<mime::Mailbox> from_text(Fields& fields, const std::string& pointer, std::string_view text) {
   auto mailbox = mime::parse_mailbox(text);
   if (mailbox) return checked(fields, pointer, std::move(*mailbox));
-  fields.fault_at(pointer, "invalid_address", "This is not one address, as in Name <user@example.com>.");
+  fields.fault_at(pointer, "invalid_address", "This " + mailbox.error().message + ".");
   return std::nullopt;
 }
 
@@ -44,6 +39,8 @@ std::optional<mime::Mailbox> from_object(Fields& fields, const std::string& poin
   const auto email = inner.text("email");
   auto name = inner.text("name");
   inner.refuse_unknown();
+  if (name && has_controls(*name))
+    inner.fault("name", "invalid_character", "A name may not hold line breaks or other control characters.");
   if (!email && faults.size() == before) inner.fault("email", "required", "An address needs its email.");
   if (!email || faults.size() != before) return std::nullopt;
   return checked(fields, inner.pointer("email"), {name.value_or(""), *email});

@@ -12,6 +12,8 @@ namespace relay::api {
 namespace json = boost::json;
 namespace {
 
+constexpr std::size_t name_bytes = 255;  // of a file name, type or content id: what file systems hold
+
 // RFC 2045 5.1: a token of a media type.
 bool is_token(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -19,17 +21,26 @@ bool is_token(std::string_view text) {
   });
 }
 
+bool equal_letters(std::string_view text, std::string_view lower) {
+  return std::ranges::equal(
+      text, lower, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+}
+
+// A media type that may be sent in base 64: multipart and message may not (RFC 2046 5.1, 5.2.1).
 bool is_media_type(std::string_view text) {
-  std::string_view type = text.substr(0, text.find(';'));
-  while (type.ends_with(' ')) type.remove_suffix(1);
-  const std::size_t slash = type.find('/');
-  return slash != std::string_view::npos && is_token(type.substr(0, slash)) &&
-         is_token(type.substr(slash + 1)) && is_ascii(text) && !has_controls(text);
+  std::string_view whole = text.substr(0, text.find(';'));
+  while (whole.ends_with(' ')) whole.remove_suffix(1);
+  const std::size_t slash = std::min(whole.find('/'), whole.size());
+  const std::string_view type = whole.substr(0, slash);
+  return slash < whole.size() && is_token(type) && is_token(whole.substr(slash + 1)) && is_ascii(text) &&
+         !has_controls(text) && text.size() <= name_bytes && !equal_letters(type, "multipart") &&
+         !equal_letters(type, "message");
 }
 
 bool is_content_id(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(),
-                                      [](char c) { return c > ' ' && c < 0x7f && c != '<' && c != '>'; });
+  return !text.empty() && text.size() <= name_bytes && std::all_of(text.begin(), text.end(), [](char c) {
+    return c > ' ' && c < 0x7f && std::string_view("<>()\"\\,;:").find(c) == std::string_view::npos;
+  });
 }
 
 void read_content(Fields& fields, mime::Attachment& attachment) {
@@ -48,9 +59,9 @@ mime::Attachment read_one(const json::object& object, const std::string& pointer
   mime::Attachment attachment;
   const json::value* filename = object.if_contains("filename");
   if (auto name = fields.text("filename")) {
-    if (name->empty() || has_controls(*name))
-      fields.fault("filename", "invalid_character",
-                   "A file name is not empty and has no control characters.");
+    if (name->empty() || name->size() > name_bytes || has_controls(*name))
+      fields.fault("filename", "invalid_filename",
+                   fmt::format("A file name has 1 to {} bytes and no control characters.", name_bytes));
     attachment.filename = std::move(*name);
   } else if (filename == nullptr || filename->is_null()) {
     fields.fault("filename", "required", "An attachment needs its filename.");
@@ -62,14 +73,14 @@ mime::Attachment read_one(const json::object& object, const std::string& pointer
   if (auto type = fields.text("content_type")) {
     if (!is_media_type(*type))
       fields.fault("content_type", "invalid_media_type",
-                   "content_type is not a media type, as in image/png.");
+                   "content_type is a media type as in image/png, but not multipart or message.");
     attachment.content_type = std::move(*type);
   }
   if (auto id = fields.text("content_id")) {
     if (!is_content_id(*id))
       fields.fault(
-          "content_id", "invalid_character",
-          "content_id is printable ASCII without blanks and angle brackets, as in logo@example.com.");
+          "content_id", "invalid_content_id",
+          "content_id is printable ASCII without blanks, brackets and quotes, as in logo@example.com.");
     attachment.content_id = std::move(*id);
   }
   fields.refuse_unknown();

@@ -82,6 +82,9 @@ void read_headers(Fields& fields, const ApiSettings& settings, mime::Draft& draf
     if (!is_field_name(name)) {
       fields.fault_at(pointer, "invalid_header",
                       "A header's name is printable ASCII without blanks and colons.");
+    } else if (mime::reserved_field(name)) {
+      fields.fault_at(pointer, "reserved_header",
+                      "The relay sets this header itself, or it is a field here.");
     } else if (!member.value().is_string()) {
       fields.fault_at(pointer, "wrong_type",
                       fmt::format("This is {}; a header's value is a string.", kind_of(member.value())));
@@ -193,6 +196,8 @@ Problem compose_problem(const Error& error) {
   if (pointer.ends_with(':')) pointer.pop_back();
   std::string detail = error.message.substr(std::min(blank + 1, error.message.size()));
   if (detail.empty()) detail = "This cannot be part of a message";
+  if (detail.front() >= 'a' && detail.front() <= 'z')
+    detail.front() = static_cast<char>(detail.front() - 'a' + 'A');
   return validation_problem({{Fault::In::body, std::move(pointer), "invalid", std::move(detail) + "."}});
 }
 

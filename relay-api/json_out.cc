@@ -91,8 +91,7 @@ json::array recipient_array(const spool::MessageView& view) {
 }
 
 json::array event_array(const spool::MessageView& view) {
-  // The store keeps no event of acceptance: the message itself says when.
-  json::array out{json::object{{"type", "queued"}, {"at", format_rfc3339(view.message.accepted)}}};
+  json::array out;
   for (const auto& event : view.events) {
     json::object one = event_object(event);
     one["recipient"] = address_of(view, event.recipient);
@@ -148,7 +147,8 @@ std::string json_why(const spool::MessageView& view, WallTime now) {
                               : json::value(nullptr);
     json::array history;
     for (const auto& event : view.events)
-      if (event.recipient == i) history.push_back(event_object(event));
+      if (event.recipient == i && event.type != spool::EventType::queued)
+        history.push_back(event_object(event));
     one["history"] = std::move(history);
     recipients.push_back(std::move(one));
   }

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <boost/json/basic_parser_impl.hpp>
+#include <optional>
 #include <unordered_set>
+
+#include "relay-api/utf8.h"
 
 namespace relay::api {
 namespace json = boost::json;
@@ -112,12 +115,15 @@ std::string_view reason_of(const json::error_code& ec) {
   return "the syntax is wrong";
 }
 
-// Boost reports bad UTF-8 as a syntax error; the person who sent Latin-1 deserves the better word.
-std::string_view refine(std::string_view reason, std::string_view text, std::size_t offset) {
-  if (reason != "the syntax is wrong" || offset >= text.size()) return reason;
-  for (std::size_t i = offset < 4 ? 0 : offset - 4; i <= offset; ++i)
-    if (static_cast<unsigned char>(text[i]) >= 0x80) return "a string is not valid UTF-8";
-  return reason;
+// Where the text stops being UTF-8, if it does. The library stops there too, but calls it syntax or an early
+// end; who sent Latin-1 deserves the better word.
+std::optional<std::size_t> broken_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const CodePoint next = first_code_point(text.substr(at));
+    if (next.value == 0xfffd && next.bytes == 1) return at;
+    at += next.bytes;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -133,10 +139,11 @@ Result<json::value> parse_json(std::string_view text, std::size_t depth) {
     return fail(Errc::invalid,
                 fmt::format("The key \"{}\" is given twice, {}", built.key, place_of(text, read)));
   if (!ec && read < text.size()) ec = json::error::extra_data;
-  if (ec)
-    return fail(Errc::invalid, fmt::format("The body is not JSON: {}, {}", refine(reason_of(ec), text, read),
-                                           place_of(text, read)));
-  return built.stack.release();
+  if (!ec) return built.stack.release();
+  if (const auto at = broken_utf8(text))
+    return fail(Errc::invalid, fmt::format("The body is not valid UTF-8, {}", place_of(text, *at)));
+  return fail(Errc::invalid,
+              fmt::format("The body is not JSON: {}, {}", reason_of(ec), place_of(text, read)));
 }
 
 std::string pointer_token(std::string_view key) {

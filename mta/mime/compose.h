@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -48,6 +49,9 @@ struct Draft {
 
 // message_id: with or without < and >.
 Result<std::shared_ptr<Body>> compose(const Draft& draft, WallTime date, const std::string& message_id);
+
+// A header that compose() refuses in Draft::headers: the relay sets it, or the draft has a field for it.
+bool reserved_field(std::string_view name);
 
 // "Name <a@b>", "a@b", "\"N, M\" <a@b>": exactly one mailbox of RFC 5322 3.4, UTF-8 allowed.
 // The name comes decoded, the address in wire::parse_address's canonical form. An error says what is wrong as

@@ -119,6 +119,8 @@ Result<void> check_attachment(const std::string& at, const Attachment& a) {
 
 }  // namespace
 
+bool reserved_field(std::string_view name) { return !owner_of(name).empty(); }
+
 Result<void> check_draft(const Draft& draft) {
   if (auto line = check_line("/from", draft.from.name); !line) return line;
   if (auto address = check_address("/from", draft.from.address); !address) return address;

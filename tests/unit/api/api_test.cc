@@ -10,6 +10,7 @@
 using namespace relay;
 using namespace relay::api;
 using relay::api::test::Got;
+using relay::api::test::must;
 using relay::api::test::Relay;
 
 namespace {
@@ -55,9 +56,11 @@ TEST_CASE("a message is accepted, stored and shown") {
   CHECK(shown.at("/recipients/1/last_reply") == "null");
   CHECK(shown.at("/recipients/1/next_attempt_at").ends_with("Z"));
   CHECK(shown.at("/events/0/type") == "queued");
+  CHECK(shown.at("/events/0/recipient") == "b@example.net");
+  CHECK(shown.json.at("events").as_array().size() == 2);
   CHECK(shown.at("/account") == "(none)");
 
-  const auto stored = test::must(relay.store->load(*MessageId::parse(got.at("/id"))));
+  const auto stored = must(relay.store->load(*MessageId::parse(got.at("/id"))));
   const std::string content = stored->body->flatten();
   CHECK(content.starts_with("Received: "));
   CHECK(content.find("c@example.com") == std::string::npos);  // bcc is for the envelope alone
@@ -198,7 +201,7 @@ TEST_CASE("what intake refuses is refused in HTTP's terms") {
         relay.app("POST", "/v1/messages", R"({"from":"a@example.org","text":"x","to":[)" + to + "]}"), 422,
         "too_many_recipients");
   }
-  CHECK(test::must(relay.store->counts()).messages == 0);
+  CHECK(must(relay.store->counts()).messages == 0);
 }
 
 TEST_CASE("lists come in pages, newest first") {

@@ -75,7 +75,7 @@ TEST_CASE("every fault of a message has its pointer and code") {
           Case{R"({"from":{"email":"a@example.org","mail":1},"to":"b@example.net","text":"x"})",
                {"/from/mail unknown_field"}},
           Case{R"({"from":{"email":"a@example.org","name":"x\r\nBcc: y"},"to":"b@example.net","text":"x"})",
-               {"/from invalid_character"}},
+               {"/from/name invalid_character"}},
           Case{with(R"("cc":["c@example.org","","d@",5,{}])"), {"/cc too_many"}},
           Case{with(R"("cc":["","d@",5])"),
                {"/cc/0 invalid_address", "/cc/1 invalid_address", "/cc/2 wrong_type"}},
@@ -112,16 +112,16 @@ TEST_CASE("every fault of a message has its pointer and code") {
           Case{
               with(
                   R"("attachments":[{"filename":"","content":"x","content_type":"png","content_id":"a b","size":1}])"),
-              {"/attachments/0/content invalid_base64", "/attachments/0/content_id invalid_character",
-               "/attachments/0/content_type invalid_media_type", "/attachments/0/filename invalid_character",
+              {"/attachments/0/content invalid_base64", "/attachments/0/content_id invalid_content_id",
+               "/attachments/0/content_type invalid_media_type", "/attachments/0/filename invalid_filename",
                "/attachments/0/size unknown_field"}},
           Case{with(R"("attachments":[{"filename":1,"content":2,"content_type":3,"content_id":4}])"),
                {"/attachments/0/content wrong_type", "/attachments/0/content_id wrong_type",
                 "/attachments/0/content_type wrong_type", "/attachments/0/filename wrong_type"}},
           Case{
               with(
-                  R"("attachments":[{"filename":"a","content":"MTIzNDU2"},{"filename":"b","content":"MTIzNDU2"}])"),
-              {"/attachments too_large"}},
+                  R"("attachments":[{"filename":"a","content":"MTIzNDU2","content_type":"Multipart/mixed"},{"filename":"b","content":"MTIzNDU2"}])"),
+              {"/attachments too_large", "/attachments/0/content_type invalid_media_type"}},
           Case{with(R"("attachments":[{},{},{}])"), {"/attachments too_many"}},
           Case{with(R"("Subject":"x","to2":1)"), {"/Subject unknown_field", "/to2 unknown_field"}},
           Case{R"({"from":"x","to":"y","subject":1,"tags":[1],"what":0})",
@@ -239,6 +239,6 @@ TEST_CASE("what compose refuses becomes a fault at its pointer") {
   CHECK(problem.status == 422);
   REQUIRE(problem.faults.size() == 1);
   CHECK(problem.faults[0].where == "/headers/X-A");
-  CHECK(problem.faults[0].detail == "has a word too long.");
+  CHECK(problem.faults[0].detail == "Has a word too long.");
   CHECK(compose_problem({Errc::system, "/dev/full"}).status == 500);
 }
