@@ -137,8 +137,8 @@ void Scheduler::Impl::on_result(Slot slot, const wire::TransactionResult& result
   }
   if (well)
     site_well(c.site);
-  else if (lost && established(sites[c.site]) <= 1)
-    back_off(c.site, "");  // it breaks off transactions; another message would fare no better
+  else if (lost && !backing_off.contains(c.site) && hopeful(sites[c.site]) <= 1)
+    broke_off(c);
   if (!c.recipients.empty()) {
     // A kept connection may have ended while it was idle; that says nothing of the host.
     c.afterwards = reused ? Afterwards::again : Afterwards::next_target;
@@ -147,6 +147,14 @@ void Scheduler::Impl::on_result(Slot slot, const wire::TransactionResult& result
   c.message.reset();
   c.refusal.reset();
   c.state = State::opening;  // until it is ready again; RSET may be under way
+}
+
+// The host ended the only connection after the final dot. Another message would fare no better now. The retry
+// comes here again, as another host would surely make a duplicate; but not for ever.
+void Scheduler::Impl::broke_off(const Connection& c) {
+  back_off(c.site, "");
+  if (sites[c.site].failures > 1)
+    sites[c.site].targets.failed(c.targets[c.at], backing_off.due(c.site) + settings.host_rest);
 }
 
 // The session is ready for a transaction, if there is one.

@@ -79,7 +79,7 @@ struct Scheduler::Impl {
   void pump(Slot site);
   void pump_in_line();
   bool wants_connection(Slot site);
-  std::uint32_t established(const Site& site) const;
+  std::uint32_t hopeful(const Site& site) const;
   bool room_for_connection(Slot site);
   void look_up(Slot site);
   void on_hosts(Slot site, dns::MailHosts found, std::uint16_t port);
@@ -100,6 +100,7 @@ struct Scheduler::Impl {
   void on_finished(Slot connection, const wire::ClientDialog& dialog);
   void on_over(Slot connection);
   void on_result(Slot connection, const wire::TransactionResult& result);
+  void broke_off(const Connection& c);
   void next(Slot connection);
   bool take_message(Slot connection);
   void unreadable(const std::vector<Slot>& recipients, const Error& error);

@@ -36,9 +36,11 @@ bool Scheduler::Impl::wants_connection(Slot slot) {
   return site.ready.transactions(all, settings.recipients_per_transaction, to_come + 1) > to_come;
 }
 
-std::uint32_t Scheduler::Impl::established(const Site& site) const {
+// Connections that work, or may yet.
+std::uint32_t Scheduler::Impl::hopeful(const Site& site) const {
   return static_cast<std::uint32_t>(std::ranges::count_if(site.connections, [&](Slot c) {
-    return connections[c].established && connections[c].state != Connection::State::closing;
+    return connections[c].state != Connection::State::closing ||
+           connections[c].afterwards != Connection::Afterwards::close;
   }));
 }
 
@@ -141,8 +143,10 @@ void Scheduler::Impl::refuse_all_ready(Slot slot, std::string detail) {
 // the site's mail.
 void Scheduler::Impl::site_failed(Slot slot, const Refusal& refusal, std::vector<Slot> recipients,
                                   const spool::MessagePtr& message) {
-  const std::uint32_t others = established(sites[slot]);
-  if (others > 0) {  // the hosts work, but take no more connections
+  const std::uint32_t others = hopeful(sites[slot]);
+  if (backing_off.contains(slot)) {
+    if (recipients.empty()) return;
+  } else if (others > 0) {  // perhaps the hosts take no more connections; the last to fail speaks for all
     sites[slot].limit = others;
     sites[slot].credit = 0;
     if (recipients.empty()) return;
@@ -151,7 +155,7 @@ void Scheduler::Impl::site_failed(Slot slot, const Refusal& refusal, std::vector
   }
   Pauses pauses;
   for (const Slot r : recipients) conclude(r, refusal.disposition, refusal.event, pauses, message);
-  if (others > 0) return;
+  if (others > 0 || backing_off.contains(slot)) return;
   if (refusal.disposition != Disposition::deferred) {
     ++sites[slot].failures;
     return;

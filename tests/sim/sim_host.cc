@@ -90,8 +90,13 @@ void HostSession::command(const std::string& text, Instant now) {
   } else if (verb == "MAIL") {
     ++host_.transactions;
     recipients_.clear();
-    answer(Point::mail, path_of(text), "250 sender ok", now,
-           [&](const std::string& reply) { from_ = good(reply) ? path_of(text) : ""; });
+    in_mail_ = false;
+    answer(Point::mail, path_of(text), "250 sender ok", now, [&](const std::string& reply) {
+      in_mail_ = good(reply);
+      from_ = path_of(text);
+    });
+  } else if (verb == "RCPT" && !in_mail_) {
+    answers_.push_back({"503 5.5.1 MAIL first\r\n", {}, false, false});
   } else if (verb == "RCPT") {
     answer(Point::rcpt, path_of(text), "250 recipient ok", now, [&](const std::string& reply) {
       if (good(reply)) recipients_.push_back(path_of(text));
@@ -103,6 +108,7 @@ void HostSession::command(const std::string& text, Instant now) {
     body_.clear();
   } else if (verb == "RSET") {
     recipients_.clear();
+    in_mail_ = false;
     answer(Point::rset, "", "250 reset", now);
   } else if (verb == "QUIT") {
     answer(Point::quit, "", "221 bye", now, [&](const std::string&) { answers_.back().drop = true; });

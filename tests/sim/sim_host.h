@@ -105,6 +105,7 @@ class HostSession {
   bool mute_ = false;  // hanging or dropped
   bool tls_ = false;
   bool in_data_ = false;
+  bool in_mail_ = false;
   std::string from_;
   std::vector<std::string> recipients_;
   std::string body_;

@@ -69,7 +69,8 @@ void World::start() {
   REQUIRE(scanned.has_value());
 }
 
-MessageId World::submit(const std::vector<std::string>& recipients, std::string text) {
+MessageId World::submit_with(const std::vector<std::string>& recipients,
+                             const std::function<void(wire::Envelope&)>& change, const std::string& text) {
   if (!scheduler) start();
   auto message = std::make_shared<spool::Message>();
   message->id = MessageId::make(loop.wall(), rng);
@@ -77,6 +78,7 @@ MessageId World::submit(const std::vector<std::string>& recipients, std::string 
   message->accepted = loop.wall();
   message->envelope.reverse_path = "sender@relay.example";
   for (const std::string& r : recipients) message->envelope.recipients.push_back({r});
+  change(message->envelope);
   const std::string body = "X-Sim-Id: " + message->id.text() + "\r\n\r\n" + text;
   message->body = std::make_shared<Body>(body);
   message->size = body.size();

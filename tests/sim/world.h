@@ -30,7 +30,12 @@ class World {
   SimHost& host(const std::string& domain, const std::string& address, HostScript script = {});
 
   // Accepts a message; it counts as acknowledged once its commit is done.
-  MessageId submit(const std::vector<std::string>& recipients, std::string text = "Hello\r\n");
+  MessageId submit(const std::vector<std::string>& recipients, const std::string& text = "Hello\r\n") {
+    return submit_with(recipients, [](wire::Envelope&) {}, text);
+  }
+  MessageId submit_with(const std::vector<std::string>& recipients,
+                        const std::function<void(wire::Envelope&)>& change,
+                        const std::string& text = "Hello\r\n");
   bool acknowledged(const MessageId& id) const { return ledger.at(id).acknowledged; }
 
   void run(Duration time);  // restarts after a crash

@@ -1,0 +1,146 @@
+// Whole days of mail with everything going wrong at random: hosts that fail at any point for a while, sites
+// of several hosts, administrators, crashes at commits. The checks of World::check() say what must hold.
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <random>
+
+#include "tests/sim/world.h"
+
+using namespace relay;
+using namespace relay::sim;
+using namespace std::chrono_literals;
+using queue::Control;
+using spool::Status;
+
+namespace {
+
+struct Trouble {
+  double fault = 0.03;  // at each point of each session
+  double outage = 0.2;  // share of hosts that are down at a time
+  bool crashes = false;
+  bool commands = false;
+};
+
+Act random_act(Point point, Rng& rng) {
+  static const char* const replies[] = {
+      "421 4.3.2 going down", "451 4.7.1 greylisted", "450 4.2.1 busy", "452 4.3.1 full", "550 5.1.1 no",
+      "554 5.7.1 spam",       "250 2.0.0 what",       "354 what",       "rubbish"};
+  switch (rng.below(6)) {
+    case 0: return {.kind = Act::Kind::drop, .text = ""};
+    case 1: return {.kind = Act::Kind::hang, .text = ""};
+    case 2: return {.kind = Act::Kind::usual, .text = "", .pause = std::chrono::seconds(rng.below(900))};
+    case 3:
+      if (point == Point::final_dot) return {.kind = Act::Kind::take_and_drop, .text = ""};
+      [[fallthrough]];
+    default: return {.kind = Act::Kind::reply, .text = replies[rng.below(std::size(replies))]};
+  }
+}
+
+// A host with its own weather: down now and then for hours, faults in between.
+HostScript stormy(World& w, const Trouble& trouble) {
+  HostScript script;
+  script.pipelining = w.rng.below(2) == 0;
+  script.starttls = w.rng.below(2) == 0;
+  const std::uint64_t salt = w.rng.next();
+  const std::uint64_t patience = w.rng.below(4);  // of four hosts one is well behaved
+  script.act = [&w, trouble, salt, patience](Point point, const std::string&, Instant now) -> Act {
+    const auto hour = static_cast<std::uint64_t>(now.time_since_epoch() / 1h);
+    SeededRng weather(salt ^ hour * 0x9e3779b97f4a7c15u);
+    if (point == Point::connect && weather.unit() < trouble.outage)
+      return {.kind = weather.below(2) == 0 ? Act::Kind::refuse : Act::Kind::hang, .text = ""};
+    if (patience == 0 || w.rng.unit() >= trouble.fault) return {};
+    return random_act(point, w.rng);
+  };
+  return script;
+}
+
+void command(World& w, const std::vector<MessageId>& ids) {
+  queue::Selection which;
+  if (w.rng.below(2) == 0) which.message = ids[w.rng.below(ids.size())];
+  if (w.rng.below(4) == 0) which.domain = "d" + std::to_string(w.rng.below(12)) + ".example";
+  static constexpr Control all[] = {Control::retry, Control::hold, Control::release, Control::cancel};
+  Control what = all[w.rng.below(4)];
+  if (what == Control::cancel && !which.message) what = Control::retry;  // leave something to deliver
+  w.controlled = true;
+  w.scheduler->control(what, which, [](const Result<queue::ControlResult>&) {});
+}
+
+void day(std::uint64_t seed, const Trouble& trouble) {
+  queue::SchedulerSettings settings = World::quick();
+  SeededRng choice(seed_or(seed));
+  settings.connections_per_site = 1 + static_cast<std::uint32_t>(choice.below(6));
+  settings.connections_at_first = 1 + static_cast<std::uint32_t>(choice.below(6));
+  settings.connections = 2 + static_cast<std::uint32_t>(choice.below(20));
+  settings.messages_per_connection = 1 + static_cast<std::uint32_t>(choice.below(20));
+  settings.recipients_per_transaction = 1 + static_cast<std::uint32_t>(choice.below(5));
+  settings.body_bytes = choice.below(3) * 2000;
+  World w(seed, settings);
+  INFO("RELAY_SIM_SEED=", w.seed);
+  for (int domain = 0; domain < 10; ++domain)  // d10 and d11 do not exist
+    for (std::uint64_t host = 0; host <= w.rng.below(3); ++host)
+      w.host("d" + std::to_string(domain) + ".example",
+             "192.0." + std::to_string(domain) + "." + std::to_string(host), stormy(w, trouble));
+  if (trouble.crashes)
+    w.crash_at = [&w](std::uint64_t) {
+      const auto dice = w.rng.below(200);
+      return dice == 0   ? SimWriter::Crash::before_commit
+             : dice == 1 ? SimWriter::Crash::after_commit
+                         : SimWriter::Crash::none;
+    };
+  std::vector<MessageId> ids;
+  for (int i = 0; i < 150; ++i) {
+    std::vector<std::string> recipients;
+    for (std::uint64_t r = 0; r <= w.rng.below(6); ++r)
+      recipients.push_back("r" + std::to_string(r) + "@d" + std::to_string(w.rng.below(12)) + ".example");
+    ids.push_back(w.submit(recipients, std::string(w.rng.below(3000), 'x') + "\r\n"));
+    w.run(w.rng.below(3) == 0 ? std::chrono::seconds(w.rng.below(1200)) : Duration{});
+    if (trouble.commands && w.rng.below(5) == 0) command(w, ids);
+    if (trouble.crashes && w.rng.below(60) == 0) w.restart();
+  }
+  w.run(1h);
+  w.check();  // on the way too
+  if (trouble.commands) w.control(Control::release);
+  CHECK(w.run_until_done(80h));
+  w.check();
+}
+
+std::uint64_t fresh_seed() {
+  static const std::uint64_t seed = seed_or(std::random_device()());
+  std::printf("RELAY_SIM_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  return seed;
+}
+
+}  // namespace
+
+TEST_CASE("random trouble at hosts") {
+  for (std::uint64_t seed = 100; seed < 130; ++seed) day(seed, {});
+  day(fresh_seed(), {});
+}
+
+TEST_CASE("random trouble at hosts, and an administrator at work") {
+  for (std::uint64_t seed = 200; seed < 230; ++seed) day(seed, {.commands = true});
+  day(fresh_seed(), {.commands = true});
+}
+
+TEST_CASE("random trouble at hosts, crashes and restarts") {
+  for (std::uint64_t seed = 300; seed < 330; ++seed) day(seed, {.crashes = true});
+  day(fresh_seed(), {.crashes = true});
+}
+
+TEST_CASE("everything at once") {
+  for (std::uint64_t seed = 400; seed < 430; ++seed)
+    day(seed, {.fault = 0.1, .outage = 0.4, .crashes = true, .commands = true});
+  day(fresh_seed(), {.fault = 0.1, .outage = 0.4, .crashes = true, .commands = true});
+}
+
+TEST_CASE("a run is repeatable") {
+  const auto run = [] {
+    World w(500);
+    w.host("a.example", "192.0.2.1", stormy(w, {.fault = 0.2}));
+    for (int i = 0; i < 50; ++i) w.submit({"r@a.example", "s@a.example"});
+    CHECK(w.run_until_done(80h));
+    return std::pair(w.loop.steps(), w.loop.now());
+  };
+  CHECK(run() == run());
+}
