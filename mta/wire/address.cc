@@ -135,12 +135,14 @@ std::optional<Address> parse_address(std::string_view text, const AddressOptions
   }
   if (end > max_local_part) return std::nullopt;
   if (end == text.size()) {
-    return options.bare_local ? std::optional(address) : std::nullopt;
+    bool postmaster = std::ranges::equal(address.text, std::string_view("postmaster"), {}, lower);
+    return options.bare_postmaster && postmaster ? std::optional(address) : std::nullopt;
   }
   if (text[end] != '@') return std::nullopt;
   auto domain = parse_domain(text.substr(end + 1));
   if (!domain) return std::nullopt;
   address.text += '@' + *domain;
+  if (address.text.size() > max_path) return std::nullopt;  // A-labels are longer than what they stand for
   address.needs_utf8 = !is_ascii(address.text);
   return address;
 }

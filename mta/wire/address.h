@@ -14,8 +14,8 @@ inline constexpr std::size_t max_domain = 255;     // RFC 5321 4.5.3.1.2
 inline constexpr std::size_t max_path = 254;       // RFC 5321 4.5.3.1.3: 256 with the brackets
 
 struct AddressOptions {
-  bool utf8 = false;        // RFC 6531: non-ASCII local parts
-  bool bare_local = false;  // "postmaster" without a domain (RFC 5321 4.5.1)
+  bool utf8 = false;             // RFC 6531: non-ASCII local parts
+  bool bare_postmaster = false;  // "postmaster" without a domain, in any case (RFC 5321 4.5.1)
 };
 
 struct Address {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -46,7 +47,8 @@ struct Parameter {
   std::optional<std::string_view> value;
 };
 
-// esmtp-keyword and esmtp-value of RFC 5321 4.1.2
+// esmtp-keyword and esmtp-value of RFC 5321 4.1.2; a '=' within the value, which the grammar excludes,
+// passes.
 std::optional<Parameter> parameter(std::string_view word) {
   std::size_t equals = word.find('=');
   std::string_view keyword = word.substr(0, equals);
@@ -56,7 +58,8 @@ std::optional<Parameter> parameter(std::string_view word) {
     return std::nullopt;
   if (equals != std::string_view::npos) {
     p.value = word.substr(equals + 1);
-    if (p.value->empty()) return std::nullopt;
+    auto control = [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; };
+    if (p.value->empty() || std::ranges::any_of(*p.value, control)) return std::nullopt;
   }
   return p;
 }
@@ -99,7 +102,10 @@ std::optional<Fault> mail_parameter(MailFrom& mail, const Parameter& p, std::str
     std::uint64_t size = 0;
     if (!p.value || p.value->size() > 20) return fault(501, "5.5.4", "SIZE needs a number");
     auto [end, error] = std::from_chars(p.value->data(), p.value->data() + p.value->size(), size);
-    if (error != std::errc() || end != p.value->data() + p.value->size()) {
+    bool digits = end == p.value->data() + p.value->size();
+    // Twenty digits can be more than fits, and so more than any limit (RFC 1870 3).
+    if (digits && error == std::errc::result_out_of_range) size = std::numeric_limits<std::uint64_t>::max();
+    if (!digits || (error != std::errc() && error != std::errc::result_out_of_range)) {
       return fault(501, "5.5.4", "SIZE needs a number");
     }
     mail.size = size;
@@ -133,7 +139,7 @@ Command parse_mail(std::string_view rest, const CommandContext& context) {
   if (!text) return fault(501, "5.5.4", "Syntax: MAIL FROM:<address>");
   MailFrom mail;
   // Whether UTF-8 is allowed is said by a parameter that comes after the path.
-  auto path = parse_path(*text, true, {.utf8 = true, .bare_local = false});
+  auto path = parse_path(*text, true, {.utf8 = true, .bare_postmaster = false});
   if (!path) return bad_address(*text, true, "5.1.7", "sender");
   auto wrong = parameters(path->rest, context.extended, [&](const Parameter& p, std::string_view word) {
     return mail_parameter(mail, p, word);
@@ -148,7 +154,7 @@ Command parse_mail(std::string_view rest, const CommandContext& context) {
 Command parse_rcpt(std::string_view rest, const CommandContext& context) {
   auto text = after_tag(rest, "TO:");
   if (!text) return fault(501, "5.5.4", "Syntax: RCPT TO:<address>");
-  auto path = parse_path(*text, false, {.utf8 = context.smtputf8, .bare_local = true});
+  auto path = parse_path(*text, false, {.utf8 = context.smtputf8, .bare_postmaster = true});
   std::string_view given = path ? text->substr(0, text->size() - path->rest.size()) : *text;
   if (!path || (!context.smtputf8 && !ascii(given)))
     return bad_address(given, context.smtputf8, "5.1.3", "recipient");
@@ -206,9 +212,9 @@ Command parse_command(std::string_view line, const CommandContext& context) {
   if (verb == "QUIT") return bare<Quit>(rest, "QUIT");
   if (verb == "NOOP") return Noop{};  // RFC 5321 4.1.1.9: an argument is ignored
   if (verb == "HELP") return Help{};
-  if (verb == "VRFY") return Vrfy{};
+  if (verb == "VRFY") return rest.empty() ? Command(fault(501, "5.5.4", "Syntax: VRFY string")) : Vrfy{};
   if (verb == "EXPN") return Expn{};
-  return fault(500, "5.5.1", "Command not recognized");
+  return fault(500, "5.5.2", "Command not recognized");
 }
 
 }  // namespace relay::wire

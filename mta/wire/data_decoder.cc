@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "mta/base/result.h"
@@ -12,39 +13,65 @@ namespace {
 constexpr std::size_t segment_bytes = 256 * 1024;  // longer ones would be copied more often while they grow
 
 bool any_high(std::string_view bytes) {
-  unsigned char all = 0;
+  std::uint64_t all = 0;
+  for (; bytes.size() >= sizeof all; bytes.remove_prefix(sizeof all)) {
+    std::uint64_t eight;
+    std::memcpy(&eight, bytes.data(), sizeof eight);
+    all |= eight;
+  }
   for (char c : bytes) all |= static_cast<unsigned char>(c);
-  return all >= 0x80;
-}
-
-std::size_t find(std::string_view bytes, char c, std::size_t from) {
-  const void* at = std::memchr(bytes.data() + from, c, bytes.size() - from);
-  return at ? static_cast<std::size_t>(static_cast<const char*>(at) - bytes.data()) : bytes.size();
+  return (all & 0x8080808080808080u) != 0;
 }
 
 }  // namespace
 
+// Where the next CR and LF stand in one piece of input. Each is looked for once: content full of the one and
+// without the other would else be searched to its end over and over.
+class DataDecoder::Ahead {
+ public:
+  explicit Ahead(std::string_view bytes) : bytes_(bytes) {}
+  std::string_view bytes() const { return bytes_; }
+  std::size_t carriage_return(std::size_t from) { return next(cr_, '\r', from); }
+  std::size_t line_feed(std::size_t from) { return next(lf_, '\n', from); }
+
+ private:
+  std::size_t next(std::optional<std::size_t>& known, char c, std::size_t from) const {
+    if (!known || *known < from) known = std::min(bytes_.find(c, from), bytes_.size());
+    return *known;
+  }
+  std::string_view bytes_;
+  std::optional<std::size_t> cr_, lf_;
+};
+
 void DataDecoder::put(std::string_view bytes) {
   size_ += bytes.size();
   if (size_ > limit_) {
-    over_ = true;
-    body_ = std::make_shared<Body>();
-    segment_ = std::string();
+    if (!std::exchange(over_, true)) {
+      body_ = std::make_shared<Body>();
+      segment_ = std::string();
+    }
     return;
   }
   eight_bit_ = eight_bit_ || any_high(bytes);
-  segment_ += bytes;
-  if (segment_.size() >= segment_bytes) body_->append(std::exchange(segment_, std::string()));
+  while (!bytes.empty()) {
+    std::string_view fits = bytes.substr(0, segment_bytes - segment_.size());
+    // Once it is no small message, the room of a whole segment and not the next power of two.
+    if (segment_.size() + fits.size() > segment_bytes / 4) segment_.reserve(segment_bytes);
+    segment_ += fits;
+    bytes.remove_prefix(fits.size());
+    if (segment_.size() == segment_bytes) body_->append(std::exchange(segment_, std::string()));
+  }
 }
 
 // Whole lines and a beginning of one that need no change, from `text` or `line_start`, put at once. Stops
-// before the first dot at a line's start and the first CR or LF that is not CRLF within these bytes.
-std::size_t DataDecoder::plain_run(std::string_view bytes) {
-  std::size_t at = 0;
+// before the first dot at a line's start and the first CR or LF that is not CRLF within these bytes. Answers
+// how far it came.
+std::size_t DataDecoder::plain_run(Ahead& ahead, std::size_t from) {
+  const std::string_view bytes = ahead.bytes();
+  std::size_t at = from;
   bool start = state_ == State::line_start;
   while (at < bytes.size() && !(start && bytes[at] == '.')) {
-    std::size_t line_feed = find(bytes, '\n', at);
-    std::size_t carriage = find(bytes.substr(0, line_feed), '\r', at);
+    std::size_t line_feed = ahead.line_feed(at), carriage = ahead.carriage_return(at);
     if (line_feed == bytes.size() || carriage + 1 != line_feed) {
       // No CRLF follows, or something bare comes first: what is before it is plain.
       std::size_t end = std::min(carriage, line_feed);
@@ -55,8 +82,8 @@ std::size_t DataDecoder::plain_run(std::string_view bytes) {
     at = line_feed + 1;
     start = true;
   }
-  if (at > 0) {
-    put(bytes.substr(0, at));
+  if (at > from) {
+    put(bytes.substr(from, at - from));
     state_ = start ? State::line_start : State::text;
   }
   return at;
@@ -106,9 +133,10 @@ void DataDecoder::step(char c) {
 }
 
 std::size_t DataDecoder::feed(std::string_view bytes) {
+  Ahead ahead(bytes);
   std::size_t at = 0;
   while (at < bytes.size() && !done()) {
-    if (state_ == State::text || state_ == State::line_start) at += plain_run(bytes.substr(at));
+    if (state_ == State::text || state_ == State::line_start) at = plain_run(ahead, at);
     if (at < bytes.size()) step(bytes[at++]);
   }
   return at;

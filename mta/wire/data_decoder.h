@@ -3,7 +3,8 @@
 // The content ends at CRLF.CRLF and at nothing else: a bare LF or CR, whatever it stands beside, never ends
 // it. Each bare LF and each bare CR becomes CRLF in the content (RFC 5321 2.3.8 forbids them; some real
 // clients send them). NUL passes. Over the limit the rest is read and dropped to the end, so that the refusal
-// comes where a reply is due. Memory: the content, in segments of about 256 KiB; linear in time.
+// comes where a reply is due. Memory: the content, in segments of 256 KiB; time is linear,
+// whatever the content and its cuts.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -37,7 +38,8 @@ class DataDecoder {
     done,
   };
   void put(std::string_view bytes);
-  std::size_t plain_run(std::string_view bytes);
+  class Ahead;
+  std::size_t plain_run(Ahead& ahead, std::size_t at);
   void step(char c);
 
   std::uint64_t limit_;

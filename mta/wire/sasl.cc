@@ -1,5 +1,7 @@
 #include "mta/wire/sasl.h"
 
+#include "mta/wire/address.h"
+
 namespace relay::wire {
 namespace {
 
@@ -12,19 +14,13 @@ int digit(char c) {
 }
 
 // authzid NUL authcid NUL passwd; to act for another is not offered.
-SaslStep plain(std::string message) {
+SaslStep plain(std::string_view message) {
   std::size_t first = message.find('\0');
-  std::size_t second = first == std::string::npos ? first : message.find('\0', first + 1);
-  SaslStep step = Malformed{};
-  if (second != std::string::npos && message.find('\0', second + 1) == std::string::npos) {
-    std::string_view all(message), authzid = all.substr(0, first);
-    std::string_view user = all.substr(first + 1, second - first - 1);
-    if (!user.empty() && (authzid.empty() || authzid == user)) {
-      step = Credentials{std::string(user), Secret(std::string(all.substr(second + 1)))};
-    }
-  }
-  wipe(message);
-  return step;
+  std::size_t second = first == message.npos ? first : message.find('\0', first + 1);
+  if (second == message.npos || message.find('\0', second + 1) != message.npos) return Malformed{};
+  std::string_view authzid = message.substr(0, first), user = message.substr(first + 1, second - first - 1);
+  if (user.empty() || (!authzid.empty() && authzid != user)) return Malformed{};
+  return Credentials{std::string(user), Secret(std::string(message.substr(second + 1)))};
 }
 
 constexpr const char* ask_user = "VXNlcm5hbWU6";      // "Username:"
@@ -41,7 +37,10 @@ std::optional<std::string> decode_base64(std::string_view text) {
   unsigned bits = 0, held = 0;
   for (char c : text) {
     int value = digit(c);
-    if (value < 0) return std::nullopt;
+    if (value < 0) {
+      wipe(out);
+      return std::nullopt;
+    }
     bits = (bits << 6 | static_cast<unsigned>(value)) & 0xfffffu;
     held += 6;
     if (held >= 8) {
@@ -49,8 +48,9 @@ std::optional<std::string> decode_base64(std::string_view text) {
       out += static_cast<char>(bits >> held & 0xff);
     }
   }
-  if ((bits & ((1u << held) - 1)) != 0) return std::nullopt;
-  return out;
+  if ((bits & ((1u << held) - 1)) == 0) return out;
+  wipe(out);
+  return std::nullopt;
 }
 
 SaslStep SaslExchange::start(const std::optional<std::string>& initial) {
@@ -61,13 +61,18 @@ SaslStep SaslExchange::start(const std::optional<std::string>& initial) {
 SaslStep SaslExchange::respond(std::string_view base64) {
   auto decoded = decode_base64(base64);
   if (!decoded) return Malformed{};
-  if (mechanism_ == "PLAIN") return plain(std::move(*decoded));
-  if (!user_) {
-    if (decoded->empty()) return Malformed{};
-    user_ = std::move(*decoded);
-    return Challenge{ask_password};
-  }
-  return Credentials{std::move(*user_), Secret(std::move(*decoded))};
+  SaslStep step = decoded_response(*decoded);
+  wipe(*decoded);
+  return step;
+}
+
+SaslStep SaslExchange::decoded_response(std::string_view response) {
+  if (!valid_utf8(response)) return Malformed{};
+  if (mechanism_ == "PLAIN") return plain(response);
+  if (user_) return Credentials{std::move(*user_), Secret(std::string(response))};
+  if (response.empty()) return Malformed{};
+  user_ = response;
+  return Challenge{ask_password};
 }
 
 }  // namespace relay::wire

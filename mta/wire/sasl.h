@@ -1,5 +1,5 @@
 // SASL PLAIN (RFC 4616) and LOGIN, as SMTP carries them (RFC 4954). Pure; keeps no credential longer than it
-// must.
+// must: every buffer of its own that held one is wiped. Names and passwords are UTF-8 (RFC 4616 2).
 #pragma once
 #include <optional>
 #include <string>
@@ -33,6 +33,7 @@ class SaslExchange {
   const std::string& mechanism() const { return mechanism_; }
 
  private:
+  SaslStep decoded_response(std::string_view response);
   std::string mechanism_;
   std::optional<std::string> user_;  // LOGIN: given already
 };
