@@ -62,9 +62,11 @@ struct ClientTimeouts {  // RFC 5321 4.5.3.2: shorter ones break slow hosts; a s
 struct ClientSettings {
   std::string ehlo_name;
   enum class Tls { none, opportunistic, required } tls = Tls::opportunistic;
-  std::size_t reply_bytes = 64 * 1024;  // a whole multi-line reply; more is treated as a broken connection
-  std::uint32_t reply_lines = 500;      // the same
-  std::size_t content_block_bytes = 256 * 1024;  // of content in output() at once; on_sent() asks for more
+  std::size_t reply_bytes = std::size_t{64}
+                            << 10;  // a whole multi-line reply; more is treated as a broken connection
+  std::uint32_t reply_lines = 500;  // the same
+  std::size_t content_block_bytes = std::size_t{256}
+                                    << 10;  // of content in output() at once; on_sent() asks for more
   ClientTimeouts timeouts;
 };
 

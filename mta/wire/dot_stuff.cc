@@ -1,7 +1,6 @@
 #include "mta/wire/dot_stuff.h"
 
-#include <algorithm>
-#include <cstring>
+#include <cstddef>
 
 namespace relay::wire {
 
@@ -29,22 +28,22 @@ bool DotStuffer::emit(Output& out, std::size_t block) {
 
 void DotStuffer::emit_range(Output& out, std::string_view range) {
   if (range.empty()) return;
-  const char* slice = range.data();
-  const char* const end = range.data() + range.size();
-  const char* line = last_ == '\n' ? slice : nullptr;  // where a line begins, if one does
-  const char* at = slice;
+  std::size_t slice = 0;  // where the slice under way begins
+  std::size_t line = 0;   // where to look for a line's beginning
+  bool begins = last_ == '\n';
   while (true) {
-    if (line != nullptr && line < end && *line == '.') {
-      out.append(body_, {slice, line + 1});
+    if (begins && range[line] == '.') {
+      out.append(body_, range.substr(slice, line + 1 - slice));
       slice = line;  // the dot again
     }
-    at = static_cast<const char*>(std::memchr(at, '\n', static_cast<std::size_t>(end - at)));
-    if (at == nullptr || ++at == end) break;
-    line = at;
+    const std::size_t end = range.find('\n', line);  // memchr
+    if (end == std::string_view::npos || end + 1 == range.size()) break;
+    line = end + 1;
+    begins = true;
   }
-  out.append(body_, {slice, end});
-  before_last_ = range.size() > 1 ? end[-2] : last_;
-  last_ = end[-1];
+  out.append(body_, range.substr(slice));
+  before_last_ = range.size() > 1 ? range[range.size() - 2] : last_;
+  last_ = range.back();
 }
 
 }  // namespace relay::wire

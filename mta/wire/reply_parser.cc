@@ -54,7 +54,9 @@ std::size_t enhanced_code_length(std::string_view text) {
     std::size_t digits = 0;
     while (at < text.size() && digit(text[at]) && digits < 4) ++at, ++digits;
     if (digits < 1 || digits > 3) return 0;
-    if (part == 0 && (at == text.size() || text[at++] != '.')) return 0;
+    if (part == 1) break;
+    if (at == text.size() || text[at] != '.') return 0;
+    ++at;
   }
   return at == text.size() || text[at] == ' ' ? at : 0;
 }
