@@ -144,7 +144,8 @@ const Case cases[] = {
         C: STARTTLS
         S: 220 go ahead
         S: 250-mx
-        S_ 250 PIPELI
+        S: 250 PIPELINING
+        S_ 250-half
         = tls
         > tls
         C: EHLO me.example
