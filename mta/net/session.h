@@ -1,12 +1,18 @@
 // Sessions: the only code that moves bytes between sockets and dialogs, and arms one timer for each.
 //
 // A SessionTable owns the sessions of one loop: socket, TLS engine if any, dialog, timer. They are named by
-// ids (slot, generation); a stale id finds nothing. After every event of a session its `progress` is called
-// with the id; during it the owner may use dialog(id), kick() and close() any session. A session is destroyed
-// only after the call stack has left it; the last `progress` comes with `over(id)` true. Reading stops while
-// the dialog wants `hold` or while more than Limits::unsent_bytes wait to be written; a session whose output
-// does not move for Limits::write_timeout is closed (a client that never reads). Sockets have TCP_NODELAY;
-// output leaves by one writev per turn where possible. All on the loop's thread.
+// ids (slot, generation); a stale id finds nothing. After every event of a session, a kick among them, its
+// `progress` is called with the id; during it the owner may use dialog(id), kick() and close() any session.
+// No function here calls progress: sessions opened, kicked or closed are seen to later in the same turn of
+// the loop. The last `progress` comes with `over(id)` true and dialog(id) still there; after it, dialog(id)
+// is null.
+//
+// Reading stops while the dialog wants `hold` or while more than Limits::unsent_bytes of its own wait to be
+// written (shared slices of a Body do not count); a session whose output does not move for
+// Limits::write_timeout is closed (a client that never reads). When a peer closes its half, what is unsent is
+// still sent. When the dialog wants to close, a server's socket sends its end first and waits for the peer's,
+// so that the last reply is not lost to a reset. Sockets have TCP_NODELAY; output leaves by one writev per
+// turn where possible. All on the loop's thread.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -18,14 +24,13 @@
 #include "mta/net/uv_loop.h"
 #include "mta/wire/dialog.h"
 
-struct uv_stream_s;
-
 namespace relay::net {
 
 struct SessionLimits {
   std::size_t unsent_bytes = 1u << 20;
   Duration write_timeout = std::chrono::minutes(5);
   Duration handshake_timeout = std::chrono::seconds(60);  // TLS, from its start
+  Duration linger_timeout = std::chrono::seconds(5);      // for the peer's end after ours, input discarded
 };
 
 class SessionTable {
@@ -36,17 +41,17 @@ class SessionTable {
   using Id = SessionId;
   using Progress = std::move_only_function<void(Id)>;
 
-  // Takes an accepted stream (already initialised on this loop). `tls`: for implicit TLS at once if implicit,
-  // else for STARTTLS; null without.
+  // Takes an accepted socket, non-blocking. `tls`: for implicit TLS at once if implicit, else for STARTTLS;
+  // null without.
   Id adopt(int fd, std::unique_ptr<wire::Dialog> dialog, std::shared_ptr<TlsContext> tls, bool implicit,
            Progress progress);
   Id connect(const Target& target, std::unique_ptr<wire::Dialog> dialog, std::shared_ptr<TlsContext> tls,
              Progress progress);
   wire::Dialog* dialog(Id id);
   bool over(Id id) const;
-  void kick(Id id);   // the dialog has new output or changed what it wants
-  void close(Id id);  // at once
-  std::size_t size() const;
+  void kick(Id id);          // the dialog has new output or changed what it wants
+  void close(Id id);         // at once; the dialog hears on_closed, the owner a last progress
+  std::size_t size() const;  // sockets, those included whose dialogs are over but which still wait to close
   template <class F>
   void for_each(F f) {
     for_each_id([&](Id id) { f(id); });
