@@ -4,13 +4,11 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 
@@ -45,7 +43,7 @@ File::~File() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Environment::Environment(const LmdbSettings& settings) : settings_(settings) {}
+Environment::Environment(const LmdbSettings& settings) : settings_(settings), can_allocate_(settings.sync) {}
 
 Result<std::unique_ptr<Environment>> Environment::open(const LmdbSettings& settings) {
   std::unique_ptr<Environment> environment(new Environment(settings));
@@ -153,52 +151,6 @@ Result<void> Environment::open_tables() {
     if (code != 0) return lmdb_failure(code, fmt::format("open the spool's table {}", name(table)));
   }
   return txn->commit();
-}
-
-// Pages that commits have freed and later ones may reuse: the lists of LMDB's table 0, each with its length
-// in front.
-Result<std::uint64_t> Environment::free_bytes() const {
-  const std::string_view doing = "count the spool's free pages";
-  auto txn = Txn::begin_read(*this);
-  if (!txn) return std::unexpected(txn.error());
-  MDB_cursor* cursor = nullptr;
-  if (const int code = mdb_cursor_open(txn->get(), 0, &cursor); code != 0) return lmdb_failure(code, doing);
-  const std::unique_ptr<MDB_cursor, decltype(&mdb_cursor_close)> owner(cursor, &mdb_cursor_close);
-  std::uint64_t pages = 0;
-  MDB_val key{};
-  MDB_val value{};
-  int code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-  for (; code == 0; code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-    std::size_t length = 0;
-    if (value.mv_size >= sizeof length) std::memcpy(&length, value.mv_data, sizeof length);
-    pages += length;
-  }
-  if (code != MDB_NOTFOUND) return lmdb_failure(code, doing);
-  return pages * page_bytes_;
-}
-
-Result<bool> Environment::has_room(std::uint64_t bytes) {
-  MDB_envinfo info{};
-  mdb_env_info(env_.get(), &info);
-  struct statvfs disk{};
-  if (::statvfs(settings_.directory.c_str(), &disk) != 0)
-    return fail(Errc::system, fmt::format("could not ask for the free space of {}: {}", settings_.directory,
-                                          reason(errno)));
-  const std::uint64_t used = (info.me_last_pgno + 1) * page_bytes_;
-  const std::uint64_t growth = std::min<std::uint64_t>(info.me_mapsize > used ? info.me_mapsize - used : 0,
-                                                       std::uint64_t{disk.f_bavail} * disk.f_frsize);
-  const std::uint64_t needed = bytes + std::min<std::uint64_t>(settings_.reserve_bytes, info.me_mapsize / 8);
-  if (growth >= needed) return true;
-  // The file cannot grow by that much; pages inside it may be free. Counting them is slow, so a count serves
-  // until what was taken since has used it up.
-  if (growth + free_estimate_ < needed) {
-    const auto free = free_bytes();
-    if (!free) return std::unexpected(free.error());
-    free_estimate_ = *free;
-  }
-  if (growth + free_estimate_ < needed) return false;
-  free_estimate_ -= std::min(free_estimate_, bytes);
-  return true;
 }
 
 }  // namespace relay::spool

@@ -104,6 +104,7 @@ class Environment {
   std::size_t value_bytes() const { return value_bytes_; }
   // Whether `bytes` more can be written and the reserve for outcomes stays. The writer's thread alone.
   Result<bool> has_room(std::uint64_t bytes);
+  bool disk_is_full() const;
 
  private:
   struct Close {
@@ -116,6 +117,8 @@ class Environment {
   Result<void> check_format();
   Result<void> open_tables();
   Result<std::uint64_t> free_bytes() const;
+  Result<std::uint64_t> disk_bytes() const;
+  Result<std::uint64_t> allocate(std::uint64_t used, std::uint64_t end);
 
   LmdbSettings settings_;
   File lock_;  // outlives env_
@@ -123,6 +126,9 @@ class Environment {
   std::array<MDB_dbi, 9> dbis_{};  // by Table
   std::size_t page_bytes_ = 0;
   std::size_t value_bytes_ = 0;
+  // The writer's:
+  bool can_allocate_;
+  std::uint64_t allocated_ = 0;  // of the file, from its start; 0 is not known yet
   std::uint64_t free_estimate_ = 0;
 };
 

@@ -51,9 +51,9 @@ Result<Txn> Txn::begin_read(const Environment& environment) { return begin(envir
 Result<void> Txn::commit() {
   // LMDB frees the transaction in every case. It writes the meta page, which makes the commit count, only
   // after all else is synced, so a failure here leaves the commit before as the newest.
-  if (const int code = mdb_txn_commit(txn_.release()); code != 0)
-    return lmdb_failure(code, "commit to the spool");
-  return {};
+  const int code = mdb_txn_commit(txn_.release());
+  if (code == 0) return {};
+  return lmdb_failure(code == EIO && environment_->disk_is_full() ? ENOSPC : code, "commit to the spool");
 }
 
 Result<std::uint64_t> Txn::entries(Table table) const {

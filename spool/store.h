@@ -50,7 +50,8 @@ struct LmdbSettings {
   std::string directory;                  // made if missing, mode 0700
   std::uint64_t map_bytes = 64ull << 30;  // the largest the file may grow to; address space, not disk
   // New mail is refused (Errc::full) while less than this, or an eighth of map_bytes, would stay free in map
-  // and disk: the outcomes of what is queued must still fit.
+  // and disk: the outcomes of what is queued must still fit. The file takes the disk's blocks for it ahead
+  // of need, so that nobody else can.
   std::uint64_t reserve_bytes = 64ull << 20;
   bool sync = true;  // false only for simulation and tests: a crash then loses commits
 };

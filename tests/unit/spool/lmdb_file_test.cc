@@ -62,6 +62,25 @@ TEST_CASE("a second opener is refused by name, and may come when the first has g
   CHECK(open_lmdb(settings(directory)).has_value());
 }
 
+// As after kill -9: the file as it lies there while the program still has it open.
+TEST_CASE("what is committed is in the file, whatever becomes of the program") {
+  TempDir directory, crashed;
+  LmdbSettings s = settings(directory);
+  s.sync = true;
+  const auto store = must(open_lmdb(s));
+  for (std::uint32_t n = 1; n <= 5; ++n) {
+    apply(*store, accept({.number = n, .content = some_bytes(10'000, n)}));
+    if (n > 1) apply(*store, attempted({id(n - 1), 0}, Status::delivered));
+    std::filesystem::remove_all(crashed.spool());
+    std::filesystem::create_directory(crashed.spool());
+    std::filesystem::copy_file(s.directory + "/data.mdb", crashed.spool() + "/data.mdb");
+    const auto after = open(crashed);
+    CHECK(must(after->counts()).messages == n);
+    CHECK(must(after->counts()).queued == 1);
+    CHECK(must(after->load(id(n)))->body->flatten() == some_bytes(10'000, n));
+  }
+}
+
 TEST_CASE("a format that is not known, or no spool at all, is refused with a sentence") {
   TempDir directory;
   open(directory);
