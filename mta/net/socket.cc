@@ -49,13 +49,13 @@ wire::PeerInfo describe(const SocketAddress& address) {
       ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
     return {text.data(), ntohs(v6.sin6_port)};
   }
-  return {"local", 0};
+  return {};
 }
 
 wire::PeerInfo peer_of(int fd) {
   SocketAddress address;
   address.size = sizeof address.storage;
-  if (::getpeername(fd, address.get(), &address.size) != 0) return {"unknown", 0};
+  if (::getpeername(fd, address.get(), &address.size) != 0) return {};
   return describe(address);
 }
 

@@ -39,7 +39,7 @@ struct SocketAddress {
 
 // A textual IPv4 or IPv6 address; names are not looked up.
 Result<SocketAddress> parse_address(const std::string& address, std::uint16_t port);
-// "192.0.2.1", "2001:db8::1"; an IPv4 address mapped into IPv6 as IPv4; "local" for a Unix socket.
+// "192.0.2.1", "2001:db8::1"; an IPv4 address mapped into IPv6 as IPv4; nothing for a Unix socket.
 wire::PeerInfo describe(const SocketAddress& address);
 wire::PeerInfo peer_of(int fd);
 std::string join_host_port(const std::string& address, std::uint16_t port);  // "[::1]:25"

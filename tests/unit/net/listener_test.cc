@@ -1,0 +1,168 @@
+#include "mta/net/listener.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <fstream>
+
+#include "tests/unit/net/certificate.h"
+#include "tests/unit/net/wire_test.h"
+
+namespace relay::net {
+namespace {
+
+using test::Net;
+
+Socket connect_local(const std::string& path) {
+  Socket socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return Socket();
+  return socket;
+}
+
+TEST_CASE("a TCP listener hands over non-blocking descriptors and says who connected") {
+  Net net;
+  Socket accepted;
+  wire::PeerInfo peer;
+  auto listener = Listener::tcp(net.loop, "127.0.0.1", 0, [&](int fd, const wire::PeerInfo& p) {
+    accepted = Socket(fd);
+    peer = p;
+  });
+  REQUIRE(listener);
+  CHECK((*listener)->port() != 0);
+  auto client = start_connect("127.0.0.1", (*listener)->port());
+  REQUIRE(client);
+  net.run_until([&] { return static_cast<bool>(accepted); });
+  CHECK(peer.address == "127.0.0.1");
+  CHECK(peer.port != 0);
+  CHECK((::fcntl(accepted.get(), F_GETFL) & O_NONBLOCK) != 0);
+  CHECK((::fcntl(accepted.get(), F_GETFD) & FD_CLOEXEC) != 0);
+}
+
+TEST_CASE("two loops of this process share a port; a port of another's is in use") {
+  UvLoop first_loop;
+  UvLoop second_loop;
+  const auto ignore = [](int fd, const wire::PeerInfo&) { const Socket close(fd); };
+  auto first = Listener::tcp(first_loop, "127.0.0.1", 0, ignore);
+  REQUIRE(first);
+  const std::uint16_t port = (*first)->port();
+  auto second = Listener::tcp(second_loop, "127.0.0.1", port, ignore);
+  REQUIRE(second);
+  CHECK((*second)->port() == port);
+
+  // Not by SO_REUSEPORT: as good as another program's.
+  Socket other(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  auto any = parse_address("127.0.0.2", 0);
+  REQUIRE(::bind(other.get(), any->get(), any->size) == 0);
+  REQUIRE(::listen(other.get(), 1) == 0);
+  SocketAddress bound;
+  bound.size = sizeof bound.storage;
+  REQUIRE(::getsockname(other.get(), bound.get(), &bound.size) == 0);
+  const std::uint16_t taken = describe(bound).port;
+  auto refused = Listener::tcp(first_loop, "127.0.0.2", taken, ignore);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message ==
+        "cannot listen on 127.0.0.2 port " + std::to_string(taken) + ": it is in use by another program");
+  CHECK_FALSE(Listener::check_free("127.0.0.1", port));
+  first->reset();
+  second->reset();
+  CHECK(Listener::check_free("127.0.0.1", port));
+}
+
+TEST_CASE("addresses that cannot be listened on") {
+  UvLoop loop;
+  struct Case {
+    std::string address, message;
+  };
+  for (const auto& [address, message] :
+       {Case{"192.0.2.7", "cannot listen on 192.0.2.7 port 2587: Cannot assign requested address"},
+        Case{"2001:db8::7", "cannot listen on 2001:db8::7 port 2587: Cannot assign requested address"},
+        Case{"localhost", "cannot listen on localhost port 2587: that is no IP address"},
+        Case{"", "cannot listen on  port 2587: that is no IP address"}}) {
+    auto made = Listener::tcp(loop, address, 2587, [](int, const wire::PeerInfo&) {});
+    REQUIRE_FALSE(made);
+    CHECK(made.error().message == message);
+  }
+}
+
+TEST_CASE("a Unix socket: mode, stale file replaced, live one kept, removed at the end") {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory.file("relay.sock");
+  Net net;
+  int accepted = 0;
+  const auto count = [&](int fd, const wire::PeerInfo& peer) {
+    const Socket close(fd);
+    CHECK(peer.address.empty());
+    ++accepted;
+  };
+  {  // the file of a process that was killed
+    Socket stale(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::bind(stale.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  }
+  {
+    auto listener = Listener::local(net.loop, path, count);
+    REQUIRE(listener);
+    struct stat status{};
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777) == 0660);
+    const Socket client = connect_local(path);
+    CHECK(client);
+    net.run_until([&] { return accepted == 1; });
+    auto second = Listener::local(net.loop, path, count);
+    REQUIRE_FALSE(second);
+    CHECK(second.error().message == "cannot listen on " + path + ": it is in use by another program");
+    CHECK(connect_local(path));
+  }
+  CHECK_FALSE(std::filesystem::exists(path));
+}
+
+TEST_CASE("a Unix socket where it cannot be") {
+  const test::TemporaryDirectory directory;
+  UvLoop loop;
+  const auto make = [&](const std::string& path) {
+    auto made = Listener::local(loop, path, [](int, const wire::PeerInfo&) {});
+    REQUIRE_FALSE(made);
+    return made.error().message;
+  };
+  const std::string file = directory.file("file");
+  std::ofstream(file) << "precious";
+  CHECK(make(file) == "cannot listen on " + file + ": something that is no socket is in its place");
+  CHECK(std::filesystem::file_size(file) == 8);
+  const std::string missing = directory.file("no/where.sock");
+  CHECK(make(missing) == "cannot listen on " + missing + ": No such file or directory");
+  CHECK(make(std::string(200, 'x')).find("at most") != std::string::npos);
+}
+
+TEST_CASE("when descriptors run out, accepting pauses and goes on by itself") {
+  Net net;
+  std::vector<Socket> accepted;
+  auto listener = Listener::tcp(net.loop, "127.0.0.1", 0,
+                                [&](int fd, const wire::PeerInfo&) { accepted.emplace_back(fd); });
+  REQUIRE(listener);
+  auto client = start_connect("127.0.0.1", (*listener)->port());
+  REQUIRE(client);
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit tight = before;
+  const Socket lowest_free(::dup(client->get()));
+  tight.rlim_cur = static_cast<rlim_t>(lowest_free.get());
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &tight) == 0);
+  bool raised = false;
+  net.loop.at(net.loop.now() + std::chrono::milliseconds(30), [&] {
+    CHECK(accepted.empty());
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    raised = true;
+  });
+  net.run_until([&] { return raised && accepted.size() == 1; });
+}
+
+}  // namespace
+}  // namespace relay::net
