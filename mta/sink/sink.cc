@@ -48,6 +48,7 @@ class Sink {
         sessions_(loop_, net::SessionLimits{}) {}
 
   Result<void> listen() {
+    if (auto free = net::Listener::check_free(options_.address, options_.port); !free) return free;
     auto listener = net::Listener::tcp(loop_, options_.address, options_.port,
                                        [this](int fd, const wire::PeerInfo&) { take(fd); });
     if (!listener) return std::unexpected(listener.error());
