@@ -42,10 +42,31 @@ std::optional<wire::Reply> check(const IntakeSettings& settings, const Submissio
   return std::nullopt;
 }
 
-std::string without_brackets(std::string_view id) {
-  if (id.starts_with('<')) id.remove_prefix(1);
-  if (id.ends_with('>')) id.remove_suffix(1);
-  return std::string(id.substr(0, summary_bytes));
+// As the rest of the summary: whatever the client wrote, one line of UTF-8.
+std::string without_brackets(const std::string& raw) {
+  const std::string id = mime::decode_value(raw, summary_bytes);
+  std::string_view bare(id);
+  if (bare.starts_with('<')) bare.remove_prefix(1);
+  if (bare.ends_with('>')) bare.remove_suffix(1);
+  return std::string(bare);
+}
+
+bool eight_bit(std::string_view bytes) {
+  constexpr std::size_t block = 4096;
+  for (std::size_t at = 0; at < bytes.size(); at += block) {
+    unsigned seen = 0;  // no early end within a block, so that it is done many bytes at once
+    for (const char c : bytes.substr(at, block)) seen |= static_cast<unsigned char>(c);
+    if (seen >= 0x80) return true;
+  }
+  return false;
+}
+
+// What delivery must ask of the next host, whatever the way in has said: an envelope that claims too little
+// would have hosts corrupt or refuse the message.
+void complete_flags(wire::Envelope& envelope, const Body& content) {
+  envelope.eight_bit = envelope.eight_bit || std::ranges::any_of(content.segments(), eight_bit);
+  envelope.smtputf8 = envelope.smtputf8 || eight_bit(envelope.reverse_path) ||
+                      std::ranges::any_of(envelope.recipients, eight_bit, &wire::Recipient::address);
 }
 
 spool::MessagePtr make_message(const IntakeSettings& settings, Submission submission,
@@ -61,6 +82,7 @@ spool::MessagePtr make_message(const IntakeSettings& settings, Submission submis
   Completion added = complete(submission, headers, message->id, settings.host_name, now);
   message->rfc_message_id = without_brackets(added.message_id);
   message->tags = std::move(submission.tags);
+  complete_flags(submission.envelope, *submission.content);
   message->envelope = std::move(submission.envelope);
   submission.content->prepend(std::move(added.header));
   message->size = submission.content->size();

@@ -40,7 +40,12 @@ std::string received(const Submission& submission, const MessageId& id, const st
 }
 
 bool starts_with_empty_line(const Body& content) {
-  return content.segments().empty() || content.segments().front().starts_with("\r\n");
+  std::string first;
+  for (const auto& segment : content.segments()) {
+    first += segment.substr(0, 2);
+    if (first.size() >= 2) break;
+  }
+  return first.empty() || first.starts_with("\r\n");
 }
 
 }  // namespace

@@ -28,8 +28,9 @@ std::optional<std::string_view> id_of(std::string_view text) {
 }
 
 bool names(std::string_view user, const spool::ApiKey& key) {
+  if (user == key.account.value) return true;
   if (user.starts_with(prefix)) user.remove_prefix(prefix.size());
-  return user == key.id.value || user == key.account.value;
+  return user == key.id.value;
 }
 
 }  // namespace

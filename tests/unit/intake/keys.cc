@@ -1,0 +1,170 @@
+#include "mta/intake/keys.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "tests/unit/intake/support.h"
+
+using namespace relay;
+using namespace relay::intake;
+
+namespace {
+
+struct Fixture {
+  test::TestLoop loop;
+  test::FakeWriter writer;
+  test::FakeStore store;
+  SeededRng rng{5};
+  std::unique_ptr<KeyRing> keys;
+
+  Fixture() { load(); }
+  void load() {
+    auto loaded = KeyRing::load(store, writer);
+    REQUIRE(loaded.has_value());
+    keys = *std::move(loaded);
+  }
+  KeyRing::Created create(const std::string& account) {
+    std::optional<Result<KeyRing::Created>> made;
+    keys->create({account}, "a label", loop, rng, [&](Result<KeyRing::Created> r) { made = std::move(r); });
+    CHECK_FALSE(made.has_value());
+    REQUIRE(writer.waiting.size() == 1);
+    const auto stored = std::get<spool::PutKey>(writer.commit()).key;
+    loop.run();
+    REQUIRE(made.has_value());
+    REQUIRE(made->has_value());
+    CHECK((*made)->key.hash == stored.hash);
+    CHECK((*made)->key.id == stored.id);
+    return std::move(**made);
+  }
+  Result<void> revoke(const KeyId& id) {
+    std::optional<Result<void>> got;
+    keys->revoke(id, loop, [&](Result<void> r) { got = std::move(r); });
+    CHECK_FALSE(got.has_value());
+    while (!writer.waiting.empty()) writer.commit();
+    loop.run();
+    REQUIRE(got.has_value());
+    return *got;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the form of a key") {
+  SeededRng rng(1);
+  const auto made = KeyRing::make({"demo"}, "first", WallTime(std::chrono::milliseconds(5)), rng);
+  const auto text = made.text.reveal();
+  REQUIRE(text.size() == 3 + 12 + 1 + 32);
+  CHECK(text.starts_with("rk_" + made.key.id.value + "_"));
+  CHECK(std::ranges::all_of(
+      text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '_'; }));
+  CHECK(made.key.hash == sha256(text));
+  CHECK(made.key.account.value == "demo");
+  CHECK(made.key.label == "first");
+  CHECK(made.key.created.time_since_epoch().count() == 5);
+  CHECK_FALSE(made.key.revoked.has_value());
+  CHECK(KeyRing::make({"demo"}, "", {}, rng).key.id != made.key.id);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a key opens its account, under its id or its account's name") {
+  const auto made = create("demo");
+  const auto other = create("rk_other");
+  const std::string text(made.text.reveal()), id = made.key.id.value;
+  const auto who = keys->check(text, std::nullopt);
+  REQUIRE(who.has_value());
+  CHECK(who->account == "demo");
+  CHECK(who->key == id);
+  for (const std::string& user : {id, "rk_" + id, std::string("demo")}) {
+    CAPTURE(user);
+    CHECK(keys->check(text, user).has_value());
+  }
+  CHECK(keys->check(other.text.reveal(), "rk_other").has_value());
+  for (const std::string& user : {std::string(), std::string("Demo"), std::string("rk_demo"),
+                                  std::string("rk_"), other.key.id.value, id + "x", text}) {
+    CAPTURE(user);
+    CHECK_FALSE(keys->check(text, user).has_value());
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "every other text opens nothing") {
+  const auto made = create("demo");
+  const std::string text(made.text.reveal());
+  for (std::size_t i = 0; i <= text.size(); ++i) {
+    CHECK_FALSE(keys->check(text.substr(0, i) + (i < text.size() ? "" : "x"), std::nullopt).has_value());
+    if (i == text.size()) break;
+    std::string changed = text;
+    changed[i] = changed[i] == 'a' ? 'b' : 'a';
+    CHECK_FALSE(keys->check(changed, std::nullopt).has_value());
+    changed = text;
+    changed[i] = '\0';
+    CHECK_FALSE(keys->check(changed, std::nullopt).has_value());
+  }
+  std::string upper = text;
+  for (auto& c : upper) c = static_cast<char>(std::toupper(c));
+  CHECK_FALSE(keys->check(upper, std::nullopt).has_value());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a key counts once it is committed, and not if that fails") {
+  std::optional<Result<KeyRing::Created>> made;
+  const auto keep = [&](Result<KeyRing::Created> r) { made = std::move(r); };
+  keys->create({"demo"}, "", loop, rng, keep);
+  loop.run();
+  CHECK(keys->list().empty());
+  writer.commit(fail(Errc::system, "of the test"));
+  loop.run();
+  REQUIRE(made.has_value());
+  CHECK(made->error().message == "of the test");
+  CHECK(keys->list().empty());
+
+  made.reset();
+  writer.full = true;
+  keys->create({"demo"}, "", loop, rng, keep);
+  CHECK_FALSE(made.has_value());
+  loop.run();
+  REQUIRE(made.has_value());
+  CHECK(made->error().code == Errc::full);
+}
+
+TEST_CASE_FIXTURE(Fixture, "revoking") {
+  const auto made = create("demo");
+  const auto kept = create("demo");
+  CHECK(revoke({"nosuchkey000"}).error().code == Errc::not_found);
+  const auto at = loop.wall();
+  CHECK(revoke(made.key.id).has_value());
+  CHECK_FALSE(keys->check(made.text.reveal(), std::nullopt).has_value());
+  CHECK(keys->check(kept.text.reveal(), std::nullopt).has_value());
+  loop.advance(std::chrono::hours(1));
+  CHECK(revoke(made.key.id).has_value());  // again: the first time stands
+  const auto all = keys->list();
+  REQUIRE(all.size() == 2);
+  const auto found = std::ranges::find(all, made.key.id, &spool::ApiKey::id);
+  CHECK(found->revoked == at);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a revocation that is not committed changes nothing") {
+  const auto made = create("demo");
+  std::optional<Result<void>> got;
+  keys->revoke(made.key.id, loop, [&](Result<void> r) { got = std::move(r); });
+  CHECK(keys->check(made.text.reveal(), std::nullopt).has_value());
+  writer.commit(fail(Errc::full, "of the test"));
+  loop.run();
+  REQUIRE(got.has_value());
+  CHECK_FALSE(got->has_value());
+  CHECK(keys->check(made.text.reveal(), std::nullopt).has_value());
+}
+
+TEST_CASE_FIXTURE(Fixture, "keys of the store are known after a start") {
+  const auto first = KeyRing::make({"one"}, "", WallTime(std::chrono::milliseconds(2)), rng);
+  auto second = KeyRing::make({"two"}, "", WallTime(std::chrono::milliseconds(1)), rng);
+  second.key.revoked = WallTime(std::chrono::milliseconds(3));
+  store.stored_keys = {first.key, second.key};
+  load();
+  CHECK(keys->check(first.text.reveal(), "one").has_value());
+  CHECK_FALSE(keys->check(second.text.reveal(), "two").has_value());
+  const auto all = keys->list();
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].account.value == "two");  // by time of making
+  store.broken = true;
+  CHECK(KeyRing::load(store, writer).error().code == Errc::corrupt);
+}

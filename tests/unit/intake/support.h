@@ -1,0 +1,91 @@
+// What intake stands on, in the hand of the test: a writer that commits when told, and a real dispatcher
+// whose scheduler only counts what it was given, as no host is ever found.
+#pragma once
+#include <deque>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mta/queue/dispatcher.h"
+#include "tests/unit/support/test_loop.h"
+
+namespace relay::test {
+
+class FakeWriter final : public spool::Writer {
+ public:
+  bool submit(spool::Operation operation, Executor& home, spool::Committed done) override {
+    if (full) return false;
+    waiting.push_back({std::move(operation), &home, std::move(done)});
+    return true;
+  }
+  // The oldest operation, its completion posted.
+  spool::Operation commit(const Result<void>& result = {}) {
+    Waiting first = std::move(waiting.front());
+    waiting.pop_front();
+    if (first.done) first.home->post([done = std::move(first.done), result]() mutable { done(result); });
+    return std::move(first.operation);
+  }
+
+  struct Waiting {
+    spool::Operation operation;
+    Executor* home;
+    spool::Committed done;
+  };
+  std::deque<Waiting> waiting;
+  bool full = false;
+};
+
+class FakeStore final : public spool::Store {
+ public:
+  Result<spool::Applied> apply(std::span<const spool::Operation>) override { return spool::Applied{}; }
+  Result<std::optional<spool::MessageView>> find(MessageId) const override { return std::nullopt; }
+  Result<spool::MessagePtr> load(MessageId) const override { return fail(Errc::not_found, "no"); }
+  Result<std::vector<spool::MessageView>> list(const spool::MessageQuery&) const override {
+    return std::vector<spool::MessageView>();
+  }
+  Result<std::vector<spool::QueueRow>> list_queue(const spool::QueueQuery&) const override {
+    return std::vector<spool::QueueRow>();
+  }
+  Result<spool::Counts> counts() const override { return spool::Counts{}; }
+  Result<std::vector<spool::ApiKey>> keys() const override {
+    if (broken) return fail(Errc::corrupt, "the key record x fails its checksum");
+    return stored_keys;
+  }
+  Result<void> scan_queue(const std::function<bool(spool::QueueEntry)>&) const override { return {}; }
+
+  std::vector<spool::ApiKey> stored_keys;
+  bool broken = false;
+};
+
+class SilentResolver final : public dns::Resolver {
+ public:
+  void mail_hosts(const std::string&, std::move_only_function<void(dns::MailHosts)>) override {}
+  void addresses(const std::string&, std::move_only_function<void(dns::MailHosts)>) override {}
+};
+
+class NoDialer final : public net::Dialer {
+ public:
+  net::SessionId dial(const net::Target&, std::unique_ptr<wire::ClientDialog>, Progress) override {
+    return {};
+  }
+  wire::ClientDialog* dialog(net::SessionId) override { return nullptr; }
+  void kick(net::SessionId) override {}
+};
+
+// The queue, with one loop.
+struct Queue {
+  explicit Queue(TestLoop& loop)
+      : scheduler({loop, dialer, resolver, writer, store, router, rng}, {}), dispatcher(router) {
+    dispatcher.add(loop, scheduler);
+  }
+  SilentResolver resolver;
+  NoDialer dialer;
+  FakeWriter writer;
+  FakeStore store;
+  queue::Router router{{}};
+  SeededRng rng{1};
+  queue::Scheduler scheduler;
+  queue::Dispatcher dispatcher;
+};
+
+}  // namespace relay::test
