@@ -36,21 +36,19 @@ std::string_view beginning(const Body& body, std::size_t limit, std::string& joi
 }
 
 void note(HeaderScan& scan, std::string_view name, std::string_view value) {
-  auto first = [&](std::string& into) {
-    if (into.empty()) into = trimmed(value).substr(0, value_limit);
+  auto first = [&](bool& seen, std::string& into) {
+    if (!std::exchange(seen, true)) into = trimmed(value).substr(0, value_limit);
   };
   if (same_name(name, "Received")) {
     ++scan.received;
   } else if (same_name(name, "Date")) {
     scan.has_date = true;
   } else if (same_name(name, "From")) {
-    scan.has_from = true;
-    first(scan.from);
+    first(scan.has_from, scan.from);
   } else if (same_name(name, "Subject")) {
-    first(scan.subject);
+    first(scan.has_subject, scan.subject);
   } else if (same_name(name, "Message-ID")) {
-    scan.has_message_id = true;
-    first(scan.message_id);
+    first(scan.has_message_id, scan.message_id);
   }
 }
 
@@ -98,6 +96,8 @@ HeaderScan scan_headers(const Body& body, std::size_t limit_bytes) {
   if (!scan.complete && !name.empty()) note(scan, name, value);
   if (at >= all.size() && all.size() == body.size()) scan.complete = true;
   scan.header_bytes = at;
+  scan.eight_bit =
+      std::ranges::any_of(all.substr(0, at), [](char c) { return static_cast<unsigned char>(c) > 127; });
   return scan;
 }
 

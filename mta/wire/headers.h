@@ -12,9 +12,11 @@ struct HeaderScan {
   std::size_t header_bytes = 0;  // of the section, without the empty line after it
   bool complete = false;         // an empty line, or the end of the message, came within the limit
   std::uint32_t received = 0;    // Received fields (RFC 5321 6.3)
+  bool eight_bit = false;        // bytes over 127 in it (RFC 6532)
   bool has_date = false;
   bool has_message_id = false;
   bool has_from = false;
+  bool has_subject = false;
   // The first of each, unfolded, trimmed, raw (RFC 2047 words are not decoded), cut at 1,000 bytes.
   std::string from, subject, message_id;
 };

@@ -32,7 +32,7 @@ void ServerDialog::Impl::on_command(std::string_view line, Instant now) {
           },
           [&](Noop) { say(250, "2.0.0", "Ok"); },
           [&](Quit) { close_with(221, "2.0.0", settings.host_name + " closing connection"); },
-          [&](Vrfy) { say(252, "2.1.5", "Send some mail, and we will try to deliver it"); },
+          [&](Vrfy) { say(252, "2.0.0", "Send some mail, and we will try to deliver it"); },
           [&](Expn) { say(502, "5.5.1", "EXPN is not offered"); },
           [&](Help) {
             say(Reply{214,
@@ -43,8 +43,6 @@ void ServerDialog::Impl::on_command(std::string_view line, Instant now) {
           [&](Fault& c) { say(c.reply); },
       },
       command);
-  // RFC 5321 7.8 and common sense: a connection in shut-down gets no new transaction.
-  if (going_down && state == State::command && !in_transaction) rest(now);
 }
 
 void ServerDialog::Impl::handle(Ehlo& command) {

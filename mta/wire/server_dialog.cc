@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "mta/base/result.h"
+#include "mta/wire/headers.h"
 #include "mta/wire/server_impl.h"
 
 namespace relay::wire {
@@ -20,6 +21,10 @@ void ServerDialog::Impl::say(const Reply& reply) {
 
 void ServerDialog::Impl::close_with(int code, const char* enhanced, std::string text) {
   out.append(Reply{code, enhanced, {std::move(text)}}.encode());
+  end();
+}
+
+void ServerDialog::Impl::end() {
   state = State::closed;
   deadline = never;
 }
@@ -49,20 +54,36 @@ std::size_t ServerDialog::Impl::line_limit(std::string_view line_so_far) const {
 
 void ServerDialog::Impl::take_bytes(std::string_view bytes, Instant now) {
   if (in.empty()) {
-    std::size_t taken = consume(bytes, now);
-    in.assign(bytes.substr(taken));
+    keep(bytes.substr(consume(bytes, now)));
+    discard_unwanted();
   } else {
-    in += bytes;
+    keep(bytes);
     go_on(now);
   }
-  if (state == State::closed || state == State::tls) wipe(in);  // RFC 3207 4.2: not one byte crosses into TLS
 }
 
 void ServerDialog::Impl::go_on(Instant now) {
   std::string held = std::exchange(in, std::string());
-  std::size_t taken = consume(held, now);
-  in.assign(held, taken);
-  wipe(held);  // an AUTH line may have been among it
+  keep(std::string_view(held).substr(consume(held, now)));
+  wipe(held);
+  discard_unwanted();
+}
+
+// What is kept may be half an AUTH line, so growing leaves no copy behind.
+void ServerDialog::Impl::keep(std::string_view bytes) {
+  if (in.capacity() - in.size() < bytes.size()) {
+    std::string larger;
+    larger.reserve(std::max(2 * in.size(), in.size() + bytes.size()));
+    larger += in;
+    wipe(in);
+    in = std::move(larger);
+  }
+  in += bytes;
+}
+
+// RFC 3207 4.2: not one byte of the clear crosses into TLS, whether STARTTLS came alone or had to wait.
+void ServerDialog::Impl::discard_unwanted() {
+  if (state == State::closed || state == State::tls) wipe(in);
 }
 
 // As much as the state allows: whole lines, or message content. Stops where an answer of the owner is needed.
@@ -88,6 +109,18 @@ std::size_t ServerDialog::Impl::consume_data(std::string_view bytes, Instant now
   return taken;
 }
 
+// RFC 6531 3.4. Some clients declare SMTPUTF8 whenever it is offered; a message that can do without it can
+// also be delivered to a host without it.
+static bool needs_smtputf8(const Envelope& envelope, const Body& content) {
+  auto eight_bit = [](std::string_view text) {
+    return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) > 127; });
+  };
+  if (eight_bit(envelope.reverse_path)) return true;
+  if (std::ranges::any_of(envelope.recipients, eight_bit, &Recipient::address)) return true;
+  HeaderScan headers = scan_headers(content);
+  return headers.eight_bit || !headers.complete;
+}
+
 void ServerDialog::Impl::finish_data(Instant now) {
   if (decoder->over_limit()) {
     say(552, "5.3.4", "Message is larger than " + std::to_string(settings.limits.message_bytes) + " bytes");
@@ -96,8 +129,10 @@ void ServerDialog::Impl::finish_data(Instant now) {
     return;
   }
   envelope.eight_bit = envelope.eight_bit || decoder->eight_bit();
+  std::shared_ptr<Body> content = decoder->take();
+  envelope.smtputf8 = envelope.smtputf8 && needs_smtputf8(envelope, *content);
   action = SubmitRequest{.envelope = std::move(envelope),
-                         .content = decoder->take(),
+                         .content = std::move(content),
                          .who = who.value_or(Identity()),
                          .helo = helo,
                          .esmtp = extended,
@@ -141,6 +176,7 @@ ServerDialog::ServerDialog(ServerSettings settings, ServerPolicy& policy)
 ServerDialog::~ServerDialog() { wipe(impl_->in); }
 
 void ServerDialog::on_open(const PeerInfo& peer, const TlsInfo* tls, Instant now) {
+  if (impl_->state == State::closed) return;  // going down: 421 was the greeting
   impl_->peer = peer;
   if (tls) impl_->tls = *tls;
   impl_->deadline = now + impl_->settings.limits.greeting_timeout;
@@ -148,6 +184,7 @@ void ServerDialog::on_open(const PeerInfo& peer, const TlsInfo* tls, Instant now
 }
 
 void ServerDialog::on_tls(const TlsInfo& tls, Instant now) {
+  if (impl_->state == State::closed) return;  // given up meanwhile
   RELAY_ASSERT(impl_->state == State::tls);
   impl_->tls = tls;
   impl_->helo.clear();
@@ -162,13 +199,11 @@ void ServerDialog::on_bytes(std::string_view bytes, Instant now) {
 
 void ServerDialog::on_timeout(Instant) {
   if (impl_->state == State::closed) return;
+  if (impl_->state == State::tls) return impl_->end();  // within a handshake there is no one to talk to
   impl_->close_with(421, "4.4.2", impl_->settings.host_name + " Timed out, closing");
 }
 
-void ServerDialog::on_closed(const Closed&, Instant) {
-  impl_->state = State::closed;
-  impl_->deadline = never;
-}
+void ServerDialog::on_closed(const Closed&, Instant) { impl_->end(); }
 
 Output& ServerDialog::output() { return impl_->out; }
 
@@ -198,7 +233,8 @@ void ServerDialog::on_auth_result(const AuthResult& result, Instant now) {
   } else if (++impl_->auth_failures >= impl_->settings.limits.auth_failures) {
     impl_->say(535, "5.7.8", "Authentication credentials invalid");
     if (impl_->state != State::closed)
-      impl_->close_with(421, "4.7.0", "Too many failed authentications, closing");
+      impl_->close_with(421, "4.7.0",
+                        impl_->settings.host_name + " Too many failed authentications, closing");
   } else {
     impl_->say(535, "5.7.8", "Authentication credentials invalid");
   }
@@ -208,6 +244,7 @@ void ServerDialog::on_auth_result(const AuthResult& result, Instant now) {
 
 void ServerDialog::on_accept_result(const Reply& reply, Instant now) {
   if (impl_->state != State::waiting) return;
+  if (reply.positive()) impl_->errors = 0;  // who sends mail is neither confused nor hostile
   impl_->say(reply);
   impl_->rest(now);
   impl_->go_on(now);
@@ -215,7 +252,8 @@ void ServerDialog::on_accept_result(const Reply& reply, Instant now) {
 
 void ServerDialog::shut_down(Instant now) {
   impl_->going_down = true;
-  if (impl_->state == State::command && !impl_->in_transaction) impl_->rest(now);
+  // Half a transaction is the client's still (RFC 5321 3.8); content under way is taken to its end.
+  if (impl_->state == State::command || impl_->state == State::authenticating) impl_->rest(now);
 }
 
 }  // namespace relay::wire

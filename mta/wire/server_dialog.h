@@ -28,7 +28,8 @@ struct ServerLimits {
   std::size_t auth_line_bytes = 12288;      // RFC 4954 4
   std::uint32_t recipients = 1000;          // a transaction; RFC 5321 4.5.3.1.8 asks for at least 100
   std::uint64_t message_bytes = 50u << 20;  // announced by SIZE (RFC 1870)
-  std::uint32_t errors = 20;                // refused commands before 421; a confused or hostile client
+  std::uint32_t errors = 20;                // refused commands before 421, counted anew after each message
+                                            // accepted; a confused or hostile client
   std::uint32_t auth_failures = 3;          // a session, before 421
   Duration greeting_timeout =
       std::chrono::minutes(5);  // RFC 5321 4.5.3.2.7: at least 5 minutes for any command

@@ -31,12 +31,15 @@ struct ServerDialog::Impl {
   std::size_t consume_line(std::string_view bytes, Instant now);
   std::size_t consume_data(std::string_view bytes, Instant now);
   void finish_data(Instant now);
-  void go_on(Instant now);  // after a wait: what is buffered
+  void go_on(Instant now);  // with what is buffered
+  void keep(std::string_view bytes);
+  void discard_unwanted();
   void say(const Reply& reply);
   void say(int code, const char* enhanced, std::string text) {
     say(Reply{code, enhanced, {std::move(text)}});
   }
   void close_with(int code, const char* enhanced, std::string text);
+  void end();
   void rest(Instant now);  // back to `command`, and its deadline
   void reset_transaction();
   bool offers_auth() const;
