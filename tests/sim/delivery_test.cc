@@ -173,3 +173,22 @@ TEST_CASE("where a route requires TLS nothing is sent without") {
   CHECK(w.recipient(id, 1).status == Status::failed);
   w.check();
 }
+
+TEST_CASE("to the product's own server, byte for byte") {
+  World w(10);
+  HostScript real;
+  real.real = true;
+  auto& plain = w.host("a.example", "192.0.2.1", real);
+  real.starttls = true;
+  auto& secure = w.host("b.example", "192.0.2.2", real);
+  std::string text;
+  for (int i = 0; i < 20000; ++i) text += (i % 3 == 0 ? ".line " : "line ") + std::to_string(i) + "\r\n";
+  const auto large = w.submit({"r@a.example", "bad@a.example", "r@b.example"}, text + ".\r\n..\r\n");
+  for (int i = 0; i < 20; ++i) w.submit({"r@a.example", "r@b.example", "s@b.example"});
+  CHECK(w.run_until_done(1min));
+  CHECK(plain.delivered.size() == 21);
+  CHECK(secure.delivered.size() == 41);
+  for (const auto& d : secure.delivered) CHECK(d.tls);
+  CHECK(w.recipient(large, 1).status == Status::failed);
+  w.check();
+}

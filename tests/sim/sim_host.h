@@ -1,10 +1,10 @@
 // A scripted mail host: an SMTP server that does what a test wants at every point of a session, and remembers
-// what it took. It reads lines by itself, not with the product's ServerDialog, so that a shared
-// misunderstanding shows. Pure: the simulated network gives it bytes and carries away its answers.
+// what it took. It reads lines by itself, so that a misunderstanding that client and server of the product
+// share shows; a host with `real` set runs the product's ServerDialog instead, and follows no script after
+// connect. Pure: the simulated network gives it bytes and carries away its answers.
 #pragma once
 #include <functional>
-#include <map>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -56,6 +56,7 @@ struct HostScript {
   bool starttls = false;
   bool pipelining = true;
   bool smtputf8 = true;
+  bool real = false;
   std::function<Act(Point, const std::string& argument, Instant now)> act;  // none: the usual, always
 };
 
@@ -81,35 +82,26 @@ class HostSession {
     bool final = false;  // the reply to the final dot
   };
   explicit HostSession(SimHost& host);
-  ~HostSession();
+  virtual ~HostSession();
   HostSession(const HostSession&) = delete;
   HostSession& operator=(const HostSession&) = delete;
 
-  std::vector<Answer> greet(Instant now);
-  std::vector<Answer> on_bytes(std::string_view bytes, Instant now);
-  void on_tls() { tls_ = true; }
+  virtual std::vector<Answer> greet(Instant now) = 0;
+  virtual std::vector<Answer> on_bytes(std::string_view bytes, Instant now) = 0;
+  virtual void on_tls(Instant now) = 0;
+  virtual bool reading() const { return true; }
   SimHost& host() { return host_; }
   void final_reply_arrived() { taken_.clear(); }  // else what was taken counts as lost when this ends
 
- private:
-  void line(const std::string& text, Instant now);
-  void command(const std::string& text, Instant now);
-  void content_line(const std::string& text, Instant now);
-  void take(bool reply_lost, Instant now);
-  void answer(Point point, const std::string& argument, std::string usual, Instant now,
-              const std::function<void(const std::string& reply)>& then = {});
+ protected:
+  void take(const std::string& from, const std::vector<std::string>& recipients, const std::string& body,
+            bool tls, bool reply_lost, Instant now);
 
+ private:
   SimHost& host_;
-  std::string buffer_;
-  std::vector<Answer> answers_;
-  bool mute_ = false;  // hanging or dropped
-  bool tls_ = false;
-  bool in_data_ = false;
-  bool in_mail_ = false;
-  std::string from_;
-  std::vector<std::string> recipients_;
-  std::string body_;
   std::vector<std::size_t> taken_;  // places in `delivered`, not yet acknowledged to the client
 };
+
+std::unique_ptr<HostSession> connect(SimHost& host);  // as the script says, or the real server
 
 }  // namespace relay::sim

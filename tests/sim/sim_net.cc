@@ -51,7 +51,7 @@ SimDialer::Session* SimDialer::find(net::SessionId id) {
 void SimDialer::reach(net::SessionId id, SimHost* host) {
   Session* s = find(id);
   if (!s || s->ending) return;
-  s->remote = std::make_unique<HostSession>(*host);
+  s->remote = connect(*host);
   s->dialog->on_open({"192.0.2.254", 40000}, nullptr, loop_.now());
   answer(id, s->remote->greet(loop_.now()));
   serve(id);
@@ -96,11 +96,9 @@ void SimDialer::flush(net::SessionId id) {
   const bool tls = s->dialog->wants() == wire::Want::tls_handshake;
   while (!s->dialog->output().empty()) {
     std::string bytes = s->dialog->output().take_text();
-    loop_.after(latency, [this, id, bytes = std::move(bytes)] {
-      Session* to = find(id);
-      if (to && to->remote) answer(id, to->remote->on_bytes(bytes, loop_.now()));
-    });
-    s->dialog->on_sent(loop_.now());
+    const bool fits = bytes.size() <= window;
+    loop_.after(latency, [this, id, fits, bytes = std::move(bytes)] { carry(id, bytes, !fits); });
+    if (fits) s->dialog->on_sent(loop_.now());
   }
   if (tls && s->remote) {
     loop_.after(2 * latency, [this, id] {
@@ -109,7 +107,7 @@ void SimDialer::flush(net::SessionId id) {
       const Act act = to->remote->host().act(Point::handshake, "", loop_.now());
       if (act.kind == Act::Kind::hang) return;
       if (act.kind != Act::Kind::usual) return closed(id, {Closed::Why::tls_failed, "wrong version number"});
-      to->remote->on_tls();
+      to->remote->on_tls(loop_.now());
       to->dialog->on_tls({"TLSv1.3", "TLS_AES_256_GCM_SHA384", false}, loop_.now());
       serve(id);
     });
@@ -122,6 +120,16 @@ void SimDialer::flush(net::SessionId id) {
     to->dialog->on_timeout(loop_.now());
     serve(id);
   });
+}
+
+// Bytes reach the host. What was more than the window has left only when the host has read it.
+void SimDialer::carry(net::SessionId id, const std::string& bytes, bool report) {
+  Session* s = find(id);
+  if (!s || !s->remote) return;
+  answer(id, s->remote->on_bytes(bytes, loop_.now()));
+  if (!report || s->ending || !s->remote->reading()) return;
+  s->dialog->on_sent(loop_.now());
+  serve(id);
 }
 
 void SimDialer::closed(net::SessionId id, Closed why) {

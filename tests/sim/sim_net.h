@@ -32,6 +32,7 @@ class SimDialer final : public net::Dialer {
   std::size_t most_open() const { return most_open_; }
 
   Duration latency = std::chrono::milliseconds(5);  // one way
+  std::size_t window = 64 * 1024;                   // bytes that leave at once, whether or not the host reads
 
  private:
   struct Session {
@@ -47,6 +48,7 @@ class SimDialer final : public net::Dialer {
   void answer(net::SessionId id, std::vector<HostSession::Answer> answers);
   void serve(net::SessionId id);  // does what the dialog wants, tells the owner
   void flush(net::SessionId id);
+  void carry(net::SessionId id, const std::string& bytes, bool report);
   void closed(net::SessionId id, wire::Closed why);
   void end(net::SessionId id);
 

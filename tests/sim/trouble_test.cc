@@ -135,6 +135,20 @@ TEST_CASE("whatever the only host does, at any point, the message is deferred an
       }
 }
 
+TEST_CASE("broken off or hanging amid a large content, the message goes to the other host at once") {
+  for (const Act& what : {act(Act::Kind::drop), act(Act::Kind::hang)}) {
+    World w(33);
+    w.host("a.example", "192.0.2.1", at(Point::content, what));
+    auto& second = w.host("a.example", "192.0.2.2");
+    const auto id =
+        w.submit({"r@a.example"}, std::string(900, 'x') + "\r\n" + std::string(3000000, 'y') + "\r\n");
+    CHECK(w.run_until_done(1h));
+    CHECK(second.delivered.size() == 1);
+    CHECK(w.recipient(id).attempts == 1);
+    w.check();
+  }
+}
+
 TEST_CASE("a lost reply to the final dot is recorded as in doubt and retried after the pause") {
   World w(24);
   auto& a = w.host("a.example", "192.0.2.1", at(Point::final_dot, act(Act::Kind::take_and_drop), 1));
