@@ -18,7 +18,7 @@ PORTS = (2587, 2465, 8025, 2526)
 
 @pytest.fixture
 def tree(tmp_path):
-    """A checkout of its own, so that var/ is new; built already, so that the test is about running."""
+    """A checkout of its own, so that var/ is new; the compiler cache makes its build short."""
     if any(map(accepts, PORTS)):
         pytest.fail(f"one of the ports {PORTS} is in use on this machine")
     copy = tmp_path / "relay"
@@ -40,8 +40,8 @@ class Run:
     def ready(self):
         def up():
             assert self.child.poll() is None, self.output.read_text()
-            return all(map(accepts, PORTS))
-        wait_until(up, "all ports are open", deadline_s=900)
+            return " ready" in self.output.read_text() and all(map(accepts, PORTS))
+        wait_until(up, "it says that it is ready", deadline_s=900)
         return self.output.read_text()
 
     def stop(self, how):
