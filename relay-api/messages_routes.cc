@@ -12,7 +12,9 @@ namespace {
 
 // What intake refused, by its SMTP code, as HTTP says it.
 Problem refusal(const wire::Reply& reply, std::uint32_t retry_after) {
-  const std::string detail = reply.text();
+  std::string detail;  // the sentence alone: SMTP's codes mean nothing here
+  for (const std::string& line : reply.lines) detail += (detail.empty() ? "" : " ") + line;
+  if (!detail.ends_with('.')) detail += '.';
   if (reply.code == 552) return {413, "content_too_large", detail, {}, {}};
   // 4.5.3, too many recipients: over SMTP the rest may follow in another transaction; here nothing was taken.
   if (reply.enhanced == "4.5.3" || reply.enhanced == "5.5.3")

@@ -187,6 +187,7 @@ TEST_CASE("what intake refuses is refused in HTTP's terms") {
     const Got got = relay.app("POST", "/v1/messages", good);
     check_problem(got, 503, "out_of_room");
     CHECK(got.header("Retry-After") == "30");
+    CHECK(got.at("/detail").find("4.3.1") == std::string::npos);
   }
   SUBCASE("too large") {
     check_problem(relay.app("POST", "/v1/messages",
