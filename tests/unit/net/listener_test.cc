@@ -8,6 +8,7 @@
 
 #include <fstream>
 
+#include "mta/base/log.h"
 #include "tests/unit/net/certificate.h"
 #include "tests/unit/net/wire_test.h"
 
@@ -149,6 +150,9 @@ TEST_CASE("when descriptors run out, accepting pauses and goes on by itself") {
   REQUIRE(listener);
   auto client = start_connect("127.0.0.1", (*listener)->port());
   REQUIRE(client);
+  // UBSan needs descriptors when it meets an object's type for the first time: so the log is used once
+  // before they run out, and no check of doctest's meanwhile.
+  log::warn("the next warning is expected");
   rlimit before{};
   REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
   rlimit tight = before;
@@ -156,12 +160,15 @@ TEST_CASE("when descriptors run out, accepting pauses and goes on by itself") {
   tight.rlim_cur = static_cast<rlim_t>(lowest_free.get());
   REQUIRE(::setrlimit(RLIMIT_NOFILE, &tight) == 0);
   bool raised = false;
+  bool taken_before = false;
   net.loop.at(net.loop.now() + std::chrono::milliseconds(30), [&] {
-    CHECK(accepted.empty());
+    taken_before = !accepted.empty();
     ::setrlimit(RLIMIT_NOFILE, &before);
     raised = true;
   });
-  net.run_until([&] { return raised && accepted.size() == 1; });
+  while (!raised) uv_run(net.loop.raw(), UV_RUN_ONCE);
+  CHECK_FALSE(taken_before);
+  net.run_until([&] { return accepted.size() == 1; });
 }
 
 }  // namespace
