@@ -96,18 +96,22 @@ void HttpDialog::Impl::send(const HttpResponse& response, std::string_view date_
   std::string head =
       fmt::format("HTTP/1.1 {} {}\r\n{}", response.status, reason_of(response.status), date_line);
   for (const auto& [name, value] : response.headers) head += fmt::format("{}: {}\r\n", name, value);
-  if (response.status != 204) head += fmt::format("Content-Length: {}\r\n", response.body.size());
+  const bool has_body = response.status != 204 && response.status != 304;  // RFC 9110 15.3.5, 15.4.5
+  if (has_body) head += fmt::format("Content-Length: {}\r\n", response.body.size());
   if (last) head += "Connection: close\r\n";
   head += "\r\n";
   out.append(head);
-  if (with_body) out.append(response.body);
+  if (with_body && has_body) out.append(response.body);
 }
 
 // Needs the whole head in `in`; true if it was there and is good.
 bool HttpDialog::Impl::read_head(Instant now) {
-  if (checked == 0 && in.starts_with("\r\n"))
-    in.erase(0, 2);  // RFC 9112 2.2: an empty line before is passed over
-  if (in.empty()) return false;
+  if (checked == 0) {  // RFC 9112 2.2: empty lines before a request are passed over
+    std::size_t blank = 0;
+    while (std::string_view(in).substr(blank).starts_with("\r\n")) blank += 2;
+    in.erase(0, blank);
+    if (in.empty() || in == "\r") return false;
+  }
   if (checked == 0) deadline = now + limits.head_timeout;
   std::size_t from = checked > 3 ? checked - 3 : 0;
   std::size_t end = in.find("\r\n\r\n", from);

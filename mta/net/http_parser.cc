@@ -104,6 +104,7 @@ struct HttpParser::Impl {
   }
   std::optional<HttpFault> check_fields() const;
   std::optional<HttpFault> execute(std::string_view bytes, std::size_t& taken);
+  std::optional<HttpFault> check_last_chunk(std::string_view bytes);
 
   std::uint64_t body_limit;
   llhttp_t parser{};
@@ -112,6 +113,7 @@ struct HttpParser::Impl {
   std::vector<std::pair<std::string, std::string>> fields;
   std::optional<HttpFault> wrong;
   std::uint64_t raw_body = 0;
+  char last_byte = 0;  // of the body's framing as far as it was read
   bool reading_name = false;
   bool head_done = false;
   bool complete = false;
@@ -129,7 +131,9 @@ std::optional<HttpFault> HttpParser::Impl::check_fields() const {
   if (count("content-length") == 1 && count("transfer-encoding") > 0) {
     return fault(400, "Content-Length and Transfer-Encoding exclude each other");
   }
+  if (count("transfer-encoding") > 1) return fault(400, "Transfer-Encoding is given twice");
   for (const auto& [name, value] : fields) {
+    if (name.empty()) return fault(400, "A header field has no name");
     if (name == "content-length" &&
         (value.empty() || !std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; }))) {
       return fault(400, "Content-Length is not a number");
@@ -143,6 +147,16 @@ std::optional<HttpFault> HttpParser::Impl::check_fields() const {
   if (parser.content_length > body_limit && count("content-length") == 1) {
     return fault(413, fmt::format("The request body is larger than {} bytes", body_limit));
   }
+  return std::nullopt;
+}
+
+// llhttp lets a bare LF stand for the empty line after the last chunk (RFC 9112 7.1 asks for CRLF).
+std::optional<HttpFault> HttpParser::Impl::check_last_chunk(std::string_view bytes) {
+  if (bytes.empty()) return std::nullopt;
+  const char before = bytes.size() > 1 ? bytes[bytes.size() - 2] : last_byte;
+  last_byte = bytes.back();
+  if (complete && count("transfer-encoding") > 0 && before != '\r')
+    return fault(400, "LF without CR after the last chunk");
   return std::nullopt;
 }
 
@@ -167,9 +181,8 @@ std::optional<HttpFault> HttpParser::head(std::string_view bytes) {
   std::size_t taken = 0;
   if (auto wrong = impl_->execute(bytes, taken)) return wrong;
   if (!impl_->head_done) return fault(400, "Malformed request head");
-  for (const auto& [name, value] : impl_->fields) {
-    if (name == "expect") impl_->expects_continue = true;
-  }
+  // RFC 9110 10.1.1: a client of HTTP/1.0 does not know the answer.
+  impl_->expects_continue = impl_->count("expect") > 0 && impl_->parser.http_minor == 1;
   return std::nullopt;
 }
 
@@ -178,7 +191,9 @@ std::optional<HttpFault> HttpParser::body(std::string_view bytes, std::size_t& t
   impl_->raw_body += bytes.size();
   if (impl_->raw_body > impl_->body_limit * 2 + 65536)
     return fault(413, "The request body has too many small chunks");
-  return impl_->execute(bytes, taken);
+  auto wrong = impl_->execute(bytes, taken);
+  if (!wrong) wrong = impl_->check_last_chunk(bytes.substr(0, taken));
+  return wrong;
 }
 
 bool HttpParser::complete() const { return impl_->complete; }
