@@ -1,8 +1,6 @@
 #include "mta/net/listener.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,10 +10,10 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <system_error>
 #include <utility>
 
 #include "mta/base/log.h"
+#include "mta/net/socket.h"
 
 namespace relay::net {
 namespace {
@@ -26,75 +24,16 @@ constexpr int backlog = 1024;       // bursts of new connections wait here; the 
 constexpr int accepts_a_turn = 64;  // then other sessions get their turn
 constexpr Duration exhausted_pause = 1s;  // without descriptors or memory: others end meanwhile
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-std::string reason(int error) { return std::generic_category().message(error); }
-
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t length = 0;
-};
-
-bool parse_ip(const std::string& text, std::uint16_t port, Address& out) {
-  sockaddr_in four{};
-  if (inet_pton(AF_INET, text.c_str(), &four.sin_addr) == 1) {
-    four.sin_family = AF_INET;
-    four.sin_port = htons(port);
-    std::memcpy(&out.storage, &four, sizeof four);
-    out.length = sizeof four;
-    return true;
-  }
-  sockaddr_in6 six{};
-  if (inet_pton(AF_INET6, text.c_str(), &six.sin6_addr) != 1) return false;
-  six.sin6_family = AF_INET6;
-  six.sin6_port = htons(port);
-  std::memcpy(&out.storage, &six, sizeof six);
-  out.length = sizeof six;
-  return true;
-}
-
-wire::PeerInfo peer_of(const sockaddr_storage& storage) {
-  char text[INET6_ADDRSTRLEN] = "";
-  if (storage.ss_family == AF_INET) {
-    sockaddr_in four{};
-    std::memcpy(&four, &storage, sizeof four);
-    inet_ntop(AF_INET, &four.sin_addr, text, sizeof text);
-    return {text, ntohs(four.sin_port)};
-  }
-  if (storage.ss_family == AF_INET6) {
-    sockaddr_in6 six{};
-    std::memcpy(&six, &storage, sizeof six);
-    if (IN6_IS_ADDR_V4MAPPED(&six.sin6_addr)) {
-      inet_ntop(AF_INET, &six.sin6_addr.s6_addr[12], text, sizeof text);
-    } else {
-      inet_ntop(AF_INET6, &six.sin6_addr, text, sizeof text);
-    }
-    return {text, ntohs(six.sin6_port)};
-  }
-  return {};  // a Unix socket's peer has no address
-}
-
+// Not waited for: a listener whose backlog is full (EAGAIN) lives too.
 bool answers(const sockaddr_un& at) {
-  Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0;
+  const Socket probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0 || errno == EAGAIN;
 }
 
 }  // namespace
 
 struct Listener::Impl {
-  Impl(UvLoop& l, Descriptor d, OnAccept on) : loop(l), fd(std::move(d)), on_accept(std::move(on)) {
+  Impl(UvLoop& l, Socket d, OnAccept on) : loop(l), fd(std::move(d)), on_accept(std::move(on)) {
     auto* handle = new uv_poll_t;  // NOLINT(cppcoreguidelines-owning-memory): freed by its close callback
     poll = handle;
     poll->data = this;
@@ -121,12 +60,11 @@ struct Listener::Impl {
 
   void accept_some() {
     for (int i = 0; i < accepts_a_turn; ++i) {
-      sockaddr_storage from{};
-      socklen_t length = sizeof from;
-      int accepted =
-          ::accept4(fd.get(), reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      SocketAddress from;
+      from.size = sizeof from.storage;
+      const int accepted = ::accept4(fd.get(), from.get(), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (accepted >= 0) {
-        on_accept(accepted, peer_of(from));
+        on_accept(accepted, describe(from));
         continue;
       }
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return pause(errno);
@@ -142,7 +80,7 @@ struct Listener::Impl {
   }
 
   UvLoop& loop;
-  Descriptor fd;
+  Socket fd;
   OnAccept on_accept;
   uv_poll_t* poll = nullptr;
   TimerId timer;
@@ -157,20 +95,20 @@ std::uint16_t Listener::port() const { return impl_->bound_port; }
 
 namespace {
 
-Result<Descriptor> bound(const std::string& address, std::uint16_t port, bool shared, Address& at) {
+Result<Socket> bound(const std::string& address, std::uint16_t port, bool shared) {
   auto failed = [&](const std::string& why) {
     return fail(Errc::unavailable, fmt::format("cannot listen on {} port {}: {}", address, port, why));
   };
-  if (!parse_ip(address, port, at)) return failed("that is no IP address");
-  Descriptor fd(::socket(at.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (fd.get() < 0) return failed(reason(errno));
+  const auto at = parse_address(address, port);
+  if (!at) return failed("that is no IP address");
+  Socket fd(::socket(at->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return failed(reason(errno));
   int on = 1;
   if (setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
       (shared && setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)) {
     return failed(reason(errno));
   }
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at.storage), at.length) != 0 ||
-      ::listen(fd.get(), backlog) != 0) {
+  if (::bind(fd.get(), at->get(), at->size) != 0 || ::listen(fd.get(), backlog) != 0) {
     return failed(errno == EADDRINUSE ? "it is in use by another program" : reason(errno));
   }
   return fd;
@@ -179,22 +117,21 @@ Result<Descriptor> bound(const std::string& address, std::uint16_t port, bool sh
 }  // namespace
 
 Result<void> Listener::check_free(const std::string& address, std::uint16_t port) {
-  Address at;
-  auto fd = bound(address, port, false, at);
+  auto fd = bound(address, port, false);
   return fd ? Result<void>() : std::unexpected(fd.error());
 }
 
 Result<std::unique_ptr<Listener>> Listener::tcp(UvLoop& loop, const std::string& address, std::uint16_t port,
                                                 OnAccept on_accept) {
-  Address at;
-  auto fd = bound(address, port, true, at);
+  auto fd = bound(address, port, true);
   if (!fd) return std::unexpected(fd.error());
-  socklen_t length = sizeof at.storage;
-  if (getsockname(fd->get(), reinterpret_cast<sockaddr*>(&at.storage), &length) != 0) {
+  SocketAddress at;
+  at.size = sizeof at.storage;
+  if (getsockname(fd->get(), at.get(), &at.size) != 0) {
     return fail(Errc::system, reason(errno));
   }
   auto impl = std::make_unique<Impl>(loop, std::move(*fd), std::move(on_accept));
-  impl->bound_port = peer_of(at.storage).port;
+  impl->bound_port = describe(at).port;
   return std::unique_ptr<Listener>(new Listener(std::move(impl)));
 }
 
@@ -214,8 +151,8 @@ Result<std::unique_ptr<Listener>> Listener::local(UvLoop& loop, const std::strin
     if (!S_ISSOCK(there.st_mode)) return failed("something that is no socket is in its place");
     ::unlink(path.c_str());  // left by a process that was killed
   }
-  Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (fd.get() < 0) return failed(reason(errno));
+  Socket fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return failed(reason(errno));
   // Access rights before anyone can connect: nobody can until listen().
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) return failed(reason(errno));
   if (::chmod(path.c_str(), 0660) != 0 || ::listen(fd.get(), backlog) != 0) return failed(reason(errno));

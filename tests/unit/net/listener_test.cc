@@ -81,8 +81,8 @@ TEST_CASE("addresses that cannot be listened on") {
     std::string address, message;
   };
   for (const auto& [address, message] :
-       {Case{"192.0.2.7", "cannot listen on 192.0.2.7 port 2587: Cannot assign requested address"},
-        Case{"2001:db8::7", "cannot listen on 2001:db8::7 port 2587: Cannot assign requested address"},
+       {Case{"192.0.2.7", "cannot listen on 192.0.2.7 port 2587: cannot assign requested address"},
+        Case{"2001:db8::7", "cannot listen on 2001:db8::7 port 2587: cannot assign requested address"},
         Case{"localhost", "cannot listen on localhost port 2587: that is no IP address"},
         Case{"", "cannot listen on  port 2587: that is no IP address"}}) {
     auto made = Listener::tcp(loop, address, 2587, [](int, const wire::PeerInfo&) {});
@@ -138,7 +138,7 @@ TEST_CASE("a Unix socket where it cannot be") {
   CHECK(make(file) == "cannot listen on " + file + ": something that is no socket is in its place");
   CHECK(std::filesystem::file_size(file) == 8);
   const std::string missing = directory.file("no/where.sock");
-  CHECK(make(missing) == "cannot listen on " + missing + ": No such file or directory");
+  CHECK(make(missing) == "cannot listen on " + missing + ": no such file or directory");
   CHECK(make(std::string(200, 'x')).find("at most") != std::string::npos);
 }
 
