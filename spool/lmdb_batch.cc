@@ -1,7 +1,6 @@
 #include "spool/lmdb_batch.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "spool/lmdb_message.h"
@@ -17,7 +16,7 @@ class BodyBytes {
     while (bytes > 0) {
       const std::string& segment = segments_[segment_];
       const std::size_t taken = std::min(bytes, segment.size() - offset_);
-      std::memcpy(to, segment.data() + offset_, taken);
+      std::copy_n(segment.data() + offset_, taken, to);
       to += taken, bytes -= taken, offset_ += taken;
       if (offset_ == segment.size()) ++segment_, offset_ = 0;
     }
@@ -27,6 +26,14 @@ class BodyBytes {
   const std::vector<std::string>& segments_;
   std::size_t segment_ = 0, offset_ = 0;
 };
+
+MessageId next_possible(MessageId id) {
+  for (std::size_t i = id.bytes.size(); i-- > 0;) {
+    ++id.bytes[i];
+    if (id.bytes[i] != 0) break;
+  }
+  return id;
+}
 
 bool belongs(std::string_view key, const RowKey& message) { return key.starts_with(message.view()); }
 
@@ -272,11 +279,7 @@ Result<void> Batch::purge(const Purge& purge) {
       --budget;
     else if (auto r = spend(id); !r)
       return r;
-    // The next possible id.
-    progress_.purged_to = id;
-    auto& bytes = progress_.purged_to.bytes;
-    for (std::size_t i = bytes.size(); i-- > 0 && ++bytes[i] == 0;) {
-    }
+    progress_.purged_to = next_possible(id);
   }
   return {};
 }

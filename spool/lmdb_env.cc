@@ -117,7 +117,7 @@ Result<void> Environment::check_format() {
   if (code != 0) return lmdb_failure(code, doing);
   const bool fresh = stat.ms_entries == 0;
   MDB_dbi meta = 0;
-  code = mdb_dbi_open(txn->get(), name(Table::meta).data(), fresh ? MDB_CREATE : 0, &meta);
+  code = mdb_dbi_open(txn->get(), std::string(name(Table::meta)).c_str(), fresh ? MDB_CREATE : 0, &meta);
   if (code == MDB_NOTFOUND)
     return fail(Errc::invalid, fmt::format("{} holds an LMDB file that is not a spool", settings_.directory));
   if (code != 0) return lmdb_failure(code, doing);
@@ -146,8 +146,8 @@ Result<void> Environment::open_tables() {
   auto txn = Txn::begin_write(*this);
   if (!txn) return std::unexpected(txn.error());
   for (const Table table : tables) {
-    const int code =
-        mdb_dbi_open(txn->get(), name(table).data(), MDB_CREATE, &dbis_[static_cast<std::size_t>(table)]);
+    const int code = mdb_dbi_open(txn->get(), std::string(name(table)).c_str(), MDB_CREATE,
+                                  &dbis_[static_cast<std::size_t>(table)]);
     if (code != 0) return lmdb_failure(code, fmt::format("open the spool's table {}", name(table)));
   }
   return txn->commit();

@@ -27,17 +27,17 @@ std::uint32_t number_at(std::string_view key, std::size_t offset) {
   return value;
 }
 
-Status status_from(Source& source) {
+// An enum whose values are `first` to `last` without a gap.
+template <class Enum>
+Enum enum_from(Source& source, Enum first, Enum last) {
   const std::uint8_t value = source.u8();
-  if (value < std::uint8_t(Status::queued) || value > std::uint8_t(Status::cancelled)) source.spoil();
-  return static_cast<Status>(value);
+  if (value >= static_cast<std::uint8_t>(first) && value <= static_cast<std::uint8_t>(last))
+    return static_cast<Enum>(value);
+  source.spoil();
+  return first;
 }
 
-EventType event_type_from(Source& source) {
-  const std::uint8_t value = source.u8();
-  if (value < std::uint8_t(EventType::queued) || value > std::uint8_t(EventType::retried)) source.spoil();
-  return static_cast<EventType>(value);
-}
+Status status_from(Source& source) { return enum_from(source, Status::queued, Status::cancelled); }
 
 enum EnvelopeFlags : std::uint8_t { smtputf8 = 1, eight_bit = 2 };
 enum EventFlags : std::uint8_t { tls = 1, in_doubt = 2 };
@@ -96,7 +96,7 @@ RecipientRef recipient_of(std::string_view key) {
 std::string describe(Table table, std::string_view key) {
   if (table == Table::keys) return fmt::format("key {}", key);
   if (table == Table::meta || table == Table::accounts || key.size() < 16) return "its own";
-  const std::string id = message_of(key).text();
+  std::string id = message_of(key).text();
   if (key.size() < 20) return id;
   const bool parts = table == Table::bodies || table == Table::rest;
   return fmt::format("{}, {} {}", id, parts ? "part" : "recipient", number_at(key, 16));
@@ -127,9 +127,7 @@ std::optional<MessageRecord> decode_message(const MessageId& id, std::string_vie
   Message& message = record.message;
   Source source(payload);
   message.id = id;
-  const std::uint8_t origin = source.u8();
-  if (origin != std::uint8_t(Origin::smtp) && origin != std::uint8_t(Origin::http)) source.spoil();
-  message.origin = static_cast<Origin>(origin);
+  message.origin = enum_from(source, Origin::smtp, Origin::http);
   const std::uint8_t flags = source.u8();
   if (flags > (smtputf8 | eight_bit)) source.spoil();
   message.envelope.smtputf8 = (flags & smtputf8) != 0;
@@ -198,7 +196,7 @@ std::optional<EventRecord> decode_event(std::uint32_t recipient, std::string_vie
   Event& event = record.event;
   Source source(payload);
   event.recipient = recipient;
-  event.type = event_type_from(source);
+  event.type = enum_from(source, EventType::queued, EventType::retried);
   record.status = status_from(source);
   const std::uint8_t flags = source.u8();
   if (flags > (tls | in_doubt)) source.spoil();
