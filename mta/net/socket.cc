@@ -59,11 +59,6 @@ wire::PeerInfo peer_of(int fd) {
   return describe(address);
 }
 
-std::string join_host_port(const std::string& address, std::uint16_t port) {
-  if (address.find(':') != std::string::npos) return fmt::format("[{}]:{}", address, port);
-  return fmt::format("{}:{}", address, port);
-}
-
 std::string reason(int error_number) {
   std::array<char, 128> buffer{};
   std::string text = ::strerror_r(error_number, buffer.data(), buffer.size());

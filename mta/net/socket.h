@@ -1,5 +1,5 @@
 // Socket: an owned descriptor, and the few calls on sockets that sessions and listeners share. All sockets
-// here are non-blocking and close-on-exec. Errors are sentences with address, port and reason.
+// here are non-blocking and close-on-exec. Errors carry the reason alone; callers know the address.
 #pragma once
 #include <sys/socket.h>
 
@@ -42,7 +42,6 @@ Result<SocketAddress> parse_address(const std::string& address, std::uint16_t po
 // "192.0.2.1", "2001:db8::1"; an IPv4 address mapped into IPv6 as IPv4; nothing for a Unix socket.
 wire::PeerInfo describe(const SocketAddress& address);
 wire::PeerInfo peer_of(int fd);
-std::string join_host_port(const std::string& address, std::uint16_t port);  // "[::1]:25"
 
 std::string reason(int error_number);  // "connection refused"
 int pending_error(int fd);             // SO_ERROR
