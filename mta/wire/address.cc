@@ -6,25 +6,15 @@
 #include <algorithm>
 #include <memory>
 
+#include "mta/wire/ascii.h"
+
 namespace relay::wire {
 namespace {
 
-bool is_ascii(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool alphanumeric(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-bool high(char c) { return static_cast<unsigned char>(c) >= 0x80; }
-
 // RFC 5322 3.2.3; RFC 6531 3.3 adds UTF-8
 bool atext(char c, bool utf8) {
-  return alphanumeric(c) || std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos ||
-         (utf8 && high(c));
+  return is_alphanumeric(c) || std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos ||
+         (utf8 && is_eight_bit(c));
 }
 
 bool dot_string(std::string_view local, bool utf8) {
@@ -43,8 +33,9 @@ std::size_t quoted_length(std::string_view text, bool utf8) {
     char c = text[i];
     if (c == '"') return i + 1;
     if (c == '\\') {
-      if (++i >= text.size() || text[i] < ' ' || text[i] > '~') return 0;
-    } else if (high(c) ? !utf8 : (c < ' ' || c > '~')) {
+      ++i;
+      if (i == text.size() || text[i] < ' ' || text[i] > '~') return 0;
+    } else if (is_eight_bit(c) ? !utf8 : (c < ' ' || c > '~')) {
       return 0;
     }
   }
@@ -70,7 +61,7 @@ bool letters_digits_hyphens(std::string_view domain) {
       label = 0;
     } else {
       // An underscore is in no host name, but in domains that send real mail.
-      if (!alphanumeric(c) && c != '_' && (c != '-' || label == 0)) return false;
+      if (!is_alphanumeric(c) && c != '_' && (c != '-' || label == 0)) return false;
       if (++label > 63) return false;
     }
     before = c;
@@ -88,7 +79,7 @@ std::optional<std::string> a_labels(const std::string& domain) {
 
 std::optional<std::string> address_literal(std::string_view inside) {
   constexpr std::string_view tag = "ipv6:";
-  bool six = inside.size() > tag.size() && std::ranges::equal(inside.substr(0, tag.size()), tag, {}, lower);
+  bool six = inside.size() > tag.size() && starts_ignoring_case(inside, tag);
   std::string address(six ? inside.substr(tag.size()) : inside);
   unsigned char bytes[16];
   char text[INET6_ADDRSTRLEN];
@@ -107,21 +98,19 @@ std::optional<std::string> parse_domain(std::string_view text) {
     if (text.back() != ']') return std::nullopt;
     return address_literal(text.substr(1, text.size() - 2));
   }
-  if (!is_ascii(text)) {
+  if (has_eight_bit(text)) {
     if (!valid_utf8(text) || text.find('\0') != std::string_view::npos) return std::nullopt;
     auto ascii = a_labels(std::string(text));  // also checks what a label may hold
     if (!ascii || !letters_digits_hyphens(*ascii) || ascii->size() > max_domain) return std::nullopt;
     return ascii;
   }
   if (!letters_digits_hyphens(text)) return std::nullopt;
-  std::string domain(text);
-  std::ranges::transform(domain, domain.begin(), lower);
-  return domain;
+  return lower_case(text);
 }
 
 std::optional<Address> parse_address(std::string_view text, const AddressOptions& options) {
   if (text.empty() || text.size() > max_path) return std::nullopt;
-  if (!is_ascii(text) && !valid_utf8(text)) return std::nullopt;
+  if (has_eight_bit(text) && !valid_utf8(text)) return std::nullopt;
   Address address;
   std::size_t end = 0;
   if (text.front() == '"') {
@@ -135,7 +124,7 @@ std::optional<Address> parse_address(std::string_view text, const AddressOptions
   }
   if (end > max_local_part) return std::nullopt;
   if (end == text.size()) {
-    bool postmaster = std::ranges::equal(address.text, std::string_view("postmaster"), {}, lower);
+    bool postmaster = equal_ignoring_case(address.text, "postmaster");
     return options.bare_postmaster && postmaster ? std::optional(address) : std::nullopt;
   }
   if (text[end] != '@') return std::nullopt;
@@ -143,7 +132,7 @@ std::optional<Address> parse_address(std::string_view text, const AddressOptions
   if (!domain) return std::nullopt;
   address.text += '@' + *domain;
   if (address.text.size() > max_path) return std::nullopt;  // A-labels are longer than what they stand for
-  address.needs_utf8 = !is_ascii(address.text);
+  address.needs_utf8 = has_eight_bit(address.text);
   return address;
 }
 

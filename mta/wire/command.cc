@@ -8,17 +8,10 @@
 #include <vector>
 
 #include "mta/wire/address.h"
+#include "mta/wire/ascii.h"
 
 namespace relay::wire {
 namespace {
-
-std::string upper(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  }
-  return out;
-}
 
 Fault fault(int code, std::string enhanced, std::string text) {
   return Fault{Reply{code, std::move(enhanced), {std::move(text)}}};
@@ -53,7 +46,7 @@ std::optional<Parameter> parameter(std::string_view word) {
   std::size_t equals = word.find('=');
   std::string_view keyword = word.substr(0, equals);
   auto legal = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-'; };
-  Parameter p{upper(keyword), std::nullopt};
+  Parameter p{upper_case(keyword), std::nullopt};
   if (keyword.empty() || p.keyword.front() == '-' || !std::ranges::all_of(p.keyword, legal))
     return std::nullopt;
   if (equals != std::string_view::npos) {
@@ -66,7 +59,7 @@ std::optional<Parameter> parameter(std::string_view word) {
 
 // "FROM:<path> parameters": the part after `tag`, or nullopt.
 std::optional<std::string_view> after_tag(std::string_view rest, std::string_view tag) {
-  if (rest.size() < tag.size() || upper(rest.substr(0, tag.size())) != tag) return std::nullopt;
+  if (!starts_ignoring_case(rest, tag)) return std::nullopt;
   rest.remove_prefix(tag.size());
   std::size_t path = rest.find_first_not_of(' ');
   return path == std::string_view::npos ? std::string_view() : rest.substr(path);
@@ -110,7 +103,7 @@ std::optional<Fault> mail_parameter(MailFrom& mail, const Parameter& p, std::str
     }
     mail.size = size;
   } else if (p.keyword == "BODY") {
-    std::string body = p.value ? upper(*p.value) : "";
+    std::string body = p.value ? upper_case(*p.value) : "";
     if (body != "7BIT" && body != "8BITMIME") return fault(501, "5.5.4", "BODY is 7BIT or 8BITMIME");
     mail.eight_bit = body == "8BITMIME";
   } else if (p.keyword == "SMTPUTF8") {
@@ -125,12 +118,8 @@ std::optional<Fault> mail_parameter(MailFrom& mail, const Parameter& p, std::str
   return std::nullopt;
 }
 
-bool ascii(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
-
 Fault bad_address(std::string_view text, bool utf8, std::string enhanced, const char* what) {
-  if (!ascii(text) && !utf8) return fault(553, "5.6.7", "Non-ASCII addresses need SMTPUTF8");
+  if (has_eight_bit(text) && !utf8) return fault(553, "5.6.7", "Non-ASCII addresses need SMTPUTF8");
   return fault(501, std::move(enhanced), std::string("Bad ") + what + " address syntax");
 }
 
@@ -146,7 +135,7 @@ Command parse_mail(std::string_view rest, const CommandContext& context) {
   });
   if (wrong) return *wrong;
   std::string_view given = text->substr(0, text->size() - path->rest.size());
-  if (!mail.smtputf8 && !ascii(given)) return bad_address(given, false, "", "");
+  if (!mail.smtputf8 && has_eight_bit(given)) return bad_address(given, false, "", "");
   mail.reverse_path = std::move(path->address.text);
   return mail;
 }
@@ -156,7 +145,7 @@ Command parse_rcpt(std::string_view rest, const CommandContext& context) {
   if (!text) return fault(501, "5.5.4", "Syntax: RCPT TO:<address>");
   auto path = parse_path(*text, false, {.utf8 = context.smtputf8, .bare_postmaster = true});
   std::string_view given = path ? text->substr(0, text->size() - path->rest.size()) : *text;
-  if (!path || (!context.smtputf8 && !ascii(given)))
+  if (!path || (!context.smtputf8 && has_eight_bit(given)))
     return bad_address(given, context.smtputf8, "5.1.3", "recipient");
   auto wrong = parameters(path->rest, context.extended,
                           [](const Parameter&, std::string_view word) -> std::optional<Fault> {
@@ -181,7 +170,7 @@ Command parse_auth(std::string_view rest) {
   auto parts = words(rest);
   if (parts.empty() || parts.size() > 2)
     return fault(501, "5.5.4", "Syntax: AUTH mechanism [initial-response]");
-  Auth auth{upper(parts[0]), std::nullopt};
+  Auth auth{upper_case(parts[0]), std::nullopt};
   if (parts.size() == 2) auth.initial = parts[1] == "=" ? std::string() : std::string(parts[1]);
   return auth;
 }
@@ -197,7 +186,7 @@ Command bare(std::string_view rest, const char* verb) {
 
 Command parse_command(std::string_view line, const CommandContext& context) {
   std::size_t blank = std::min(line.find(' '), line.size());
-  std::string verb = upper(line.substr(0, blank));
+  std::string verb = upper_case(line.substr(0, blank));
   std::string_view rest = line.substr(blank);
   if (!rest.empty()) rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
   if (line.find('\0') != std::string_view::npos) return fault(500, "5.5.2", "NUL in a command");

@@ -10,7 +10,7 @@
 namespace relay::wire {
 namespace {
 
-constexpr std::size_t segment_bytes = 256 * 1024;  // longer ones would be copied more often while they grow
+constexpr std::size_t segment_bytes = 256u << 10;  // longer ones would be copied more often while they grow
 
 bool any_high(std::string_view bytes) {
   std::uint64_t all = 0;

@@ -1,18 +1,14 @@
 #include "mta/wire/headers.h"
 
-#include <strings.h>
-
 #include <algorithm>
 #include <utility>
+
+#include "mta/wire/ascii.h"
 
 namespace relay::wire {
 namespace {
 
 constexpr std::size_t value_limit = 1000;
-
-bool same_name(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -39,15 +35,15 @@ void note(HeaderScan& scan, std::string_view name, std::string_view value) {
   auto first = [&](bool& seen, std::string& into) {
     if (!std::exchange(seen, true)) into = trimmed(value).substr(0, value_limit);
   };
-  if (same_name(name, "Received")) {
+  if (equal_ignoring_case(name, "Received")) {
     ++scan.received;
-  } else if (same_name(name, "Date")) {
+  } else if (equal_ignoring_case(name, "Date")) {
     scan.has_date = true;
-  } else if (same_name(name, "From")) {
+  } else if (equal_ignoring_case(name, "From")) {
     first(scan.has_from, scan.from);
-  } else if (same_name(name, "Subject")) {
+  } else if (equal_ignoring_case(name, "Subject")) {
     first(scan.has_subject, scan.subject);
-  } else if (same_name(name, "Message-ID")) {
+  } else if (equal_ignoring_case(name, "Message-ID")) {
     first(scan.has_message_id, scan.message_id);
   }
 }
@@ -96,8 +92,7 @@ HeaderScan scan_headers(const Body& body, std::size_t limit_bytes) {
   if (!scan.complete && !name.empty()) note(scan, name, value);
   if (at >= all.size() && all.size() == body.size()) scan.complete = true;
   scan.header_bytes = at;
-  scan.eight_bit =
-      std::ranges::any_of(all.substr(0, at), [](char c) { return static_cast<unsigned char>(c) > 127; });
+  scan.eight_bit = has_eight_bit(all.substr(0, at));
   return scan;
 }
 

@@ -22,6 +22,6 @@ struct HeaderScan {
 };
 
 // A first line that is no header field ends the section: such content is a message without header fields.
-HeaderScan scan_headers(const Body& body, std::size_t limit_bytes = 256 * 1024);
+HeaderScan scan_headers(const Body& body, std::size_t limit_bytes = 256u << 10);
 
 }  // namespace relay::wire

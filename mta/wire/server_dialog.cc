@@ -1,10 +1,9 @@
 #include "mta/wire/server_dialog.h"
 
-#include <strings.h>
-
 #include <algorithm>
 
 #include "mta/base/result.h"
+#include "mta/wire/ascii.h"
 #include "mta/wire/headers.h"
 #include "mta/wire/server_impl.h"
 
@@ -47,8 +46,7 @@ bool ServerDialog::Impl::offers_auth() const {
 }
 
 std::size_t ServerDialog::Impl::line_limit(std::string_view line_so_far) const {
-  bool auth = state == State::authenticating ||
-              (line_so_far.size() >= 5 && strncasecmp(line_so_far.data(), "AUTH ", 5) == 0);
+  bool auth = state == State::authenticating || starts_ignoring_case(line_so_far, "AUTH ");
   return auth ? settings.limits.auth_line_bytes : settings.limits.command_line_bytes;
 }
 
@@ -112,11 +110,8 @@ std::size_t ServerDialog::Impl::consume_data(std::string_view bytes, Instant now
 // RFC 6531 3.4. Some clients declare SMTPUTF8 whenever it is offered; a message that can do without it can
 // also be delivered to a host without it.
 static bool needs_smtputf8(const Envelope& envelope, const Body& content) {
-  auto eight_bit = [](std::string_view text) {
-    return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) > 127; });
-  };
-  if (eight_bit(envelope.reverse_path)) return true;
-  if (std::ranges::any_of(envelope.recipients, eight_bit, &Recipient::address)) return true;
+  if (has_eight_bit(envelope.reverse_path)) return true;
+  if (std::ranges::any_of(envelope.recipients, has_eight_bit, &Recipient::address)) return true;
   HeaderScan headers = scan_headers(content);
   return headers.eight_bit || !headers.complete;
 }
