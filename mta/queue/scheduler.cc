@@ -8,9 +8,20 @@ namespace relay::queue {
 Scheduler::Impl::Impl(Ports p, SchedulerSettings s)
     : ports(p), settings(std::move(s)), all(settings.body_bytes) {}
 
+// To a session nobody will use any more.
+void Scheduler::Impl::say_goodbye(const Ports& ports, net::SessionId session) {
+  wire::ClientDialog* dialog = ports.dialer.dialog(session);
+  if (!dialog || !dialog->ready()) return;  // it ends by itself, or is seen again when it is ready
+  dialog->quit(ports.loop.now());
+  ports.dialer.kick(session);
+}
+
 Scheduler::Impl::~Impl() {
   ports.loop.cancel(wake);
-  connections.for_each([&](Slot c) { ports.loop.cancel(connections[c].idle_timer); });
+  connections.for_each([&](Slot c) {
+    ports.loop.cancel(connections[c].idle_timer);
+    say_goodbye(ports, connections[c].session);
+  });
 }
 
 void Scheduler::Impl::enqueue(const spool::MessagePtr& message,

@@ -18,7 +18,7 @@
 //
 // A failed commit of an outcome is logged by the writer and changes nothing here: what memory knows is true,
 // and the store may offer the recipient again after a restart. Nothing calls back into a scheduler that is
-// gone.
+// gone; connections it leaves end with QUIT.
 #pragma once
 #include <functional>
 #include <memory>

@@ -35,9 +35,14 @@ void Scheduler::Impl::dial(Slot slot) {
     client.tls = Tls::required;
   else if (c.without_tls)
     client.tls = Tls::none;
-  auto progress = guarded([this, at = Handle{slot, connections.generation(slot)}](net::SessionId session) {
-    on_progress(at, session);
-  });
+  // The dialer and its sessions outlive the scheduler.
+  auto progress = [life = alive(), this, their = ports,
+                   at = Handle{slot, connections.generation(slot)}](net::SessionId session) {
+    if (life.expired())
+      say_goodbye(their, session);
+    else
+      on_progress(at, session);
+  };
   c.session = ports.dialer.dial(
       c.targets[c.at], std::make_unique<wire::ClientDialog>(client, ports.loop.now()), std::move(progress));
 }
@@ -168,7 +173,7 @@ void Scheduler::Impl::next(Slot slot) {
   if (!c.recipients.empty()) return start(slot);  // brought along from another session
   const bool others_wait = !line.empty() && c.transactions >= settings.messages_per_turn;
   if (c.transactions >= settings.messages_per_connection || others_wait) return quit(slot);
-  if (!take_message(slot)) return rest(slot);
+  if (!take_message(slot)) return line.empty() ? rest(slot) : quit(slot);
   c.started = ports.loop.now();
   start(slot);
 }
@@ -245,10 +250,7 @@ void Scheduler::Impl::quit(Slot slot) {
   Connection& c = connections[slot];
   stop_idling(c);
   c.state = State::closing;
-  wire::ClientDialog* dialog = ports.dialer.dialog(c.session);
-  if (!dialog || !dialog->ready()) return;  // it is ending by itself
-  dialog->quit(ports.loop.now());
-  ports.dialer.kick(c.session);
+  say_goodbye(ports, c.session);
 }
 
 // While draining: what this connection would have carried to another host stays for the next start.

@@ -52,6 +52,7 @@ struct Connection {
 
 struct Scheduler::Impl {
   Impl(Ports p, SchedulerSettings s);
+  static void say_goodbye(const Ports& ports, net::SessionId session);
   ~Impl();
 
   // ---- scheduler.cc
@@ -66,6 +67,7 @@ struct Scheduler::Impl {
   void settle();
   void arm();
   void on_wake();
+  std::weak_ptr<int> alive() const { return alive_; }
   Instant instant_of(WallTime t) const;
   WallTime wall_of(Instant t) const;
   template <class F>

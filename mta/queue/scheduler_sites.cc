@@ -44,22 +44,21 @@ std::uint32_t Scheduler::Impl::hopeful(const Site& site) const {
   }));
 }
 
-// At the loop's limit the longest idle connection goes, and the site stands in line; the line is served in
-// turn, one connection a site.
+// At the loop's limit the site stands in line, and for its sake the longest idle connection goes; the line is
+// served in turn, one connection a site.
 bool Scheduler::Impl::room_for_connection(Slot slot) {
   if (connections.size() < settings.connections && line.empty()) return true;
-  if (!std::exchange(sites[slot].in_line, true)) line.push_back({slot, sites.generation(slot)});
+  if (std::exchange(sites[slot].in_line, true)) return false;
+  line.push_back({slot, sites.generation(slot)});
   if (connections.size() < settings.connections) return false;  // pump_in_line comes next
   Slot idlest = no_slot;
-  bool closing = false;
   connections.for_each([&](Slot c) {
     const Connection& it = connections[c];
-    closing |= it.state == Connection::State::closing;
     if (it.state == Connection::State::idle &&
         (idlest == no_slot || it.idle_since < connections[idlest].idle_since))
       idlest = c;
   });
-  if (!closing && idlest != no_slot) quit(idlest);
+  if (idlest != no_slot) quit(idlest);
   return false;
 }
 
