@@ -29,6 +29,8 @@ class HttpService {
   // Takes the descriptor; over the limit it is closed.
   void take(int fd, const wire::PeerInfo& peer, bool tls, api::Door door);
   void shut_down();  // idle connections are closed, the others after their answer
+  // Every connection at once; for the end of the loop.
+  void close_all() { sessions_.close_all(); }
   std::uint32_t open() const { return open_; }
 
  private:

@@ -30,6 +30,8 @@ class SmtpService {
   void take(int fd, const wire::PeerInfo& peer, bool implicit_tls);
   // 421 to every session that is between transactions; the others finish theirs.
   void shut_down();
+  // Every connection at once; for the end of the loop.
+  void close_all() { sessions_.close_all(); }
   std::uint32_t open() const { return open_; }
 
  private:

@@ -111,6 +111,10 @@ void Worker::check_finished(Instant give_up) {
         "the sender's still, and deliveries are tried again after the next start",
         smtp_.open(), http_.open(), scheduler_.stats().in_flight);
   }
+  // Any socket left open would keep run() from returning: idle clients, and hosts that have not greeted yet.
+  smtp_.close_all();
+  http_.close_all();
+  outgoing_.close_all();
   loop_.stop();
 }
 

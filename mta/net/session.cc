@@ -142,6 +142,17 @@ void SessionTable::close(Id id) {
   if (SessionMachine* session = impl_->find(id)) session->close();
 }
 
+void SessionTable::close_all() {
+  impl_->graveyard.clear();
+  impl_->waiting.clear();
+  for (std::uint32_t i = 0; i < impl_->slots.size(); ++i) {
+    if (!impl_->slots[i].session) continue;
+    impl_->slots[i].session.reset();
+    impl_->free.push_back(i);
+  }
+  impl_->alive = 0;
+}
+
 std::size_t SessionTable::size() const { return impl_->alive; }
 
 void SessionTable::for_each_id(const std::function<void(Id)>& f) {

@@ -49,8 +49,11 @@ class SessionTable {
              Progress progress);
   wire::Dialog* dialog(Id id);
   bool over(Id id) const;
-  void kick(Id id);          // the dialog has new output or changed what it wants
-  void close(Id id);         // at once; the dialog hears on_closed, the owner a last progress
+  void kick(Id id);   // the dialog has new output or changed what it wants
+  void close(Id id);  // at once; the dialog hears on_closed, the owner a last progress
+  // Every socket at once, also those that linger; no progress is called, every id is stale. Not from within
+  // one.
+  void close_all();
   std::size_t size() const;  // sockets, those included whose dialogs are over but which still wait to close
   template <class F>
   void for_each(F f) {

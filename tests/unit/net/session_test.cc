@@ -402,6 +402,32 @@ TEST_CASE("a table is destroyed with sessions in every state, and calls nobody")
   CHECK(served->closed.empty());
 }
 
+TEST_CASE("after close_all no socket keeps the loop from ending, and nobody is called") {
+  Net net;
+  bool called = false;
+  std::shared_ptr<TestDialog::Seen> served;
+  net.serve([&] {
+    auto d = saying("bye");
+    d->want = Want::close;  // it lingers: its client never closes
+    served = d->seen;
+    return d;
+  });
+  const Socket lingering = net.raw_client();
+  net.run_until([&] { return served && served->opened; });
+  const SessionId id = net.connect(echoing(), nullptr, [&](SessionId) { called = true; });
+  net.run_until([&] { return net.accepted.size() == 2; });
+  called = false;
+  net.listener.reset();
+  net.table.close_all();
+  CHECK(net.table.size() == 0);
+  CHECK(net.table.over(id));
+  CHECK(net.table.dialog(id) == nullptr);
+  CHECK(served->destroyed);
+  net.loop.stop();
+  net.loop.run();
+  CHECK_FALSE(called);
+}
+
 TEST_CASE("for_each names each living session, which may be closed in it") {
   Net net;
   net.serve(echoing);
