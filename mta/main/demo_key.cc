@@ -41,7 +41,7 @@ Result<void> write_key(const std::string& file, const Secret& key) {
   };
   int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return failed("make");
-  std::string line = std::string(key.reveal()) + "\n";
+  std::string line(key.reveal());  // alone: no line end either, for those who read the file as it is
   bool written = ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
   wipe(line);
   if (!written) {

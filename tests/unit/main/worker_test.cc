@@ -1,0 +1,194 @@
+// One worker with everything on it, on real sockets of loopback: it serves, and it ends whatever its peers
+// do.
+#include "mta/main/worker.h"
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <future>
+#include <thread>
+
+#include "tests/unit/main/temporary.h"
+
+using namespace relay;
+
+namespace {
+
+// A blocking TCP socket; listening on any port, or connected to one.
+class Tcp {
+ public:
+  static Tcp listening() {
+    Tcp t;
+    sockaddr_in at = loopback(0);
+    REQUIRE(::bind(t.fd_, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0);
+    REQUIRE(::listen(t.fd_, 8) == 0);
+    return t;
+  }
+  static Tcp to(std::uint16_t port) {
+    Tcp t;
+    sockaddr_in at = loopback(port);
+    REQUIRE(::connect(t.fd_, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0);
+    return t;
+  }
+  Tcp(Tcp&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Tcp& operator=(Tcp&&) = delete;
+  ~Tcp() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  std::uint16_t port() const {
+    sockaddr_in at{};
+    socklen_t size = sizeof at;
+    REQUIRE(::getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size) == 0);
+    return ntohs(at.sin_port);
+  }
+  Tcp accepted() const { return Tcp(::accept(fd_, nullptr, nullptr)); }
+  void send(const std::string& text) const {
+    REQUIRE(::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+  }
+  // Until `end` has come or the peer has closed.
+  std::string read(const std::string& end) const {
+    std::string all;
+    char buffer[4096];
+    while (all.find(end) == std::string::npos) {
+      const ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
+      if (n <= 0) break;
+      all.append(buffer, static_cast<std::size_t>(n));
+    }
+    return all;
+  }
+
+ private:
+  Tcp() : Tcp(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+  explicit Tcp(int fd) : fd_(fd) { REQUIRE(fd_ >= 0); }
+  static sockaddr_in loopback(std::uint16_t port) {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    at.sin_port = htons(port);
+    return at;
+  }
+  int fd_;
+};
+
+std::uint16_t free_port() { return Tcp::listening().port(); }
+
+// The process but for signals, with one worker; `host` is where all mail goes.
+struct Relay {
+  test::TemporaryDirectory dir;
+  conf::Config config;
+  net::UvLoop loop;
+  std::unique_ptr<spool::Store> store;
+  std::unique_ptr<spool::ThreadWriter> writer;
+  std::unique_ptr<intake::KeyRing> keys;
+  std::unique_ptr<queue::Router> router;
+  std::unique_ptr<queue::Dispatcher> dispatcher;
+  std::unique_ptr<intake::Intake> intake;
+  std::unique_ptr<Worker> worker;
+  std::thread thread;
+
+  explicit Relay(std::uint16_t host) {
+    config.host_name = "relay.test";
+    config.intake.host_name = config.api.host_name = config.delivery.client.ehlo_name = config.host_name;
+    config.spool = {.directory = dir.path + "/spool", .map_bytes = 64u << 20, .sync = false};
+    config.admin_socket = dir.path + "/sock";
+    config.submission.listeners = {{"127.0.0.1", free_port(), conf::SubmissionListener::Tls::starttls}};
+    config.http.listeners = {{"127.0.0.1", free_port(), false}};
+    config.routes = {{.pattern = "*", .to = queue::HostPort{"127.0.0.1", host}}};
+    store = std::move(spool::open_lmdb(config.spool)).value();
+    writer = std::make_unique<spool::ThreadWriter>(*store, config.writer);
+    keys = std::move(intake::KeyRing::load(*store, *writer)).value();
+    router = std::make_unique<queue::Router>(config.routes);
+    dispatcher = std::make_unique<queue::Dispatcher>(*router);
+    intake = std::make_unique<intake::Intake>(config.intake, *writer, *dispatcher);
+    worker = std::move(Worker::make({config, *store, *writer, *keys, *router, *dispatcher, *intake, nullptr,
+                                     std::move(net::TlsContext::client(false)).value()},
+                                    loop))
+                 .value();
+    dispatcher->add(loop, worker->scheduler());
+    const auto listening = worker->listen(true);
+    REQUIRE_MESSAGE(listening.has_value(), (listening ? "" : listening.error().message));
+    thread = std::thread([this] { worker->run(); });
+  }
+  ~Relay() {
+    if (thread.joinable()) end(Duration::zero());
+  }
+  void end(Duration grace) {
+    worker->finish(grace);
+    thread.join();
+  }
+  std::uint16_t smtp() const { return config.submission.listeners[0].port; }
+  std::uint16_t http() const { return config.http.listeners[0].port; }
+
+  std::string make_key() {
+    std::promise<std::string> made;
+    auto text = made.get_future();
+    SystemRng rng;
+    loop.post([&] {
+      keys->create(AccountId{"a"}, "test", loop, rng, [&](Result<intake::KeyRing::Created> created) {
+        made.set_value(created ? std::string(created->text.reveal()) : "");
+      });
+    });
+    return text.get();
+  }
+};
+
+std::string post(const std::string& key, const std::string& body) {
+  return "POST /v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + key +
+         "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+         body;
+}
+
+const std::string message = R"({"from":"a@example.org","to":"b@example.net","subject":"s","text":"t"})";
+
+}  // namespace
+
+TEST_CASE("a worker ends though clients say nothing, are half way, or have asked for nothing more") {
+  const Tcp host = Tcp::listening();
+  Relay relay(host.port());
+  const Tcp silent = Tcp::to(relay.smtp());
+  CHECK(silent.read("\r\n") == "220 relay.test ESMTP ready\r\n");
+  const Tcp half = Tcp::to(relay.http());
+  half.send("POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{");
+  const Tcp kept = Tcp::to(relay.http());
+  kept.send("GET /v1/messages HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK(kept.read("\r\n").starts_with("HTTP/1.1 401 "));
+  relay.end(Duration::zero());
+}
+
+TEST_CASE("idle clients are told 421 and are not waited for") {
+  const Tcp host = Tcp::listening();
+  Relay relay(host.port());
+  const Tcp idle = Tcp::to(relay.smtp());
+  idle.read("\r\n");
+  relay.end(std::chrono::minutes(10));  // a test that waits for it is ended by ctest
+  CHECK(idle.read("\r\n").starts_with("421 "));
+}
+
+TEST_CASE(
+    "pipelined requests are answered in order, and a message accepted outlives a host that never greets") {
+  const Tcp host = Tcp::listening();
+  Relay relay(host.port());
+  const std::string key = relay.make_key();
+  REQUIRE(!key.empty());
+  const Tcp client = Tcp::to(relay.http());
+  client.send(post(key, message) + post("wrong", message) + post(key, message));
+  std::string answers;
+  while (std::ranges::count(answers, '{') < 3) {
+    const std::string more = client.read("}");
+    if (more.empty()) break;
+    answers += more;
+  }
+  const std::size_t first = answers.find("HTTP/1.1 202"), refused = answers.find("HTTP/1.1 401"),
+                    last = answers.rfind("HTTP/1.1 202");
+  CAPTURE(answers);
+  REQUIRE(last != std::string::npos);
+  CHECK(first < refused);
+  CHECK(refused < last);
+  const Tcp dialled = host.accepted();
+  relay.end(Duration::zero());
+  CHECK(relay.store->counts()->queued == 2);
+}
