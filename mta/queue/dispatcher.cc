@@ -44,20 +44,17 @@ void Dispatcher::enqueue(const spool::MessagePtr& message) {
   for (std::uint32_t i = 0; i < recipients.size(); ++i)
     parts[shard_of(wire::domain_of(recipients[i].address))].push_back(i);
   for (auto& [shard, indices] : parts)
-    shards_[shard].loop->post(
-        [scheduler = shards_[shard].scheduler, message, part = std::move(indices)]() mutable {
-          scheduler->enqueue(std::move(message), std::move(part));
-        });
+    shards_[shard].loop->post([scheduler = shards_[shard].scheduler, message, part = std::move(indices)] {
+      scheduler->enqueue(message, part);
+    });
 }
 
 void Dispatcher::restore(spool::QueueEntry entry) {
   const Shard& shard = shards_[shard_of(entry.domain)];
-  shard.loop->post([scheduler = shard.scheduler, one = std::move(entry)]() mutable {
-    scheduler->restore(std::move(one));
-  });
+  shard.loop->post([scheduler = shard.scheduler, one = std::move(entry)] { scheduler->restore(one); });
 }
 
-void Dispatcher::control(Control what, Selection which, Executor& home,
+void Dispatcher::control(Control what, const Selection& which, Executor& home,
                          std::move_only_function<void(Result<ControlResult>)> done) {
   auto sum = std::make_shared<Sum>();
   sum->left = shards_.size();

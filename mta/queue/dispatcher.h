@@ -18,7 +18,7 @@ class Dispatcher {
   void enqueue(const spool::MessagePtr& message);
   void restore(spool::QueueEntry entry);
   // Asks every shard and sums; `done` runs on `home`.
-  void control(Control what, Selection which, Executor& home,
+  void control(Control what, const Selection& which, Executor& home,
                std::move_only_function<void(Result<ControlResult>)> done);
   void stats(Executor& home, std::move_only_function<void(SchedulerStats)> done);
   std::size_t shard_of(std::string_view domain) const;

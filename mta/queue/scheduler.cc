@@ -157,11 +157,11 @@ Scheduler::Scheduler(Ports ports, SchedulerSettings settings)
     : impl_(std::make_unique<Impl>(ports, std::move(settings))) {}
 Scheduler::~Scheduler() = default;
 
-void Scheduler::enqueue(spool::MessagePtr message, std::vector<std::uint32_t> recipients) {
+void Scheduler::enqueue(const spool::MessagePtr& message, const std::vector<std::uint32_t>& recipients) {
   impl_->enqueue(message, recipients);
 }
 
-void Scheduler::restore(spool::QueueEntry entry) { impl_->restore(entry); }
+void Scheduler::restore(const spool::QueueEntry& entry) { impl_->restore(entry); }
 
 void Scheduler::control(Control what, const Selection& which,
                         std::move_only_function<void(Result<ControlResult>)> done) {

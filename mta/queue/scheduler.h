@@ -84,8 +84,8 @@ class Scheduler {
   Scheduler& operator=(const Scheduler&) = delete;
 
   // A message just committed; `recipients` are the indices whose sites are this loop's.
-  void enqueue(spool::MessagePtr message, std::vector<std::uint32_t> recipients);
-  void restore(spool::QueueEntry entry);  // at start-up, before any new mail is taken
+  void enqueue(const spool::MessagePtr& message, const std::vector<std::uint32_t>& recipients);
+  void restore(const spool::QueueEntry& entry);  // at start-up, before any new mail is taken
   // Submits the changes; `done` runs once they are committed.
   void control(Control what, const Selection& which,
                std::move_only_function<void(Result<ControlResult>)> done);

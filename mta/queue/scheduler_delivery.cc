@@ -186,7 +186,8 @@ bool Scheduler::Impl::take_message(Slot slot) {
     if (c.recipients.empty()) return false;
     const Slot any = c.recipients.front();
     const MessageId id = all.message_of(any).id;
-    if ((c.message = all.message_of(any).kept)) return true;
+    c.message = all.message_of(any).kept;
+    if (c.message) return true;
     Result<spool::MessagePtr> loaded = ports.store.load(id);
     const std::uint32_t highest = all[c.recipients.back()].index;
     if (loaded && (!(*loaded)->body || highest >= (*loaded)->envelope.recipients.size()))

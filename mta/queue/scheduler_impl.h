@@ -44,10 +44,10 @@ struct Connection {
   std::uint32_t transactions = 0;  // started on this session
   std::vector<Slot> recipients;    // in flight with it, in the order of the transaction
   spool::MessagePtr message;
-  Instant started{};  // the attempt
+  Instant started;  // the attempt
   std::optional<Refusal> refusal;
   TimerId idle_timer;
-  Instant idle_since{};
+  Instant idle_since;
 };
 
 struct Scheduler::Impl {

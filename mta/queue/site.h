@@ -44,7 +44,7 @@ class Targets {
   };
   bool resting(const net::Target& target, Instant now) const;
   std::vector<net::Target> targets_;
-  Instant fresh_until_{};
+  Instant fresh_until_;
   std::vector<Rest> rests_;
 };
 

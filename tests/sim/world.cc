@@ -63,7 +63,7 @@ void World::start() {
   scheduler = std::make_unique<queue::Scheduler>(
       queue::Scheduler::Ports{loop, net, resolver, *writer, *store, *router, rng}, settings);
   const auto scanned = store->scan_queue([&](spool::QueueEntry entry) {
-    scheduler->restore(std::move(entry));
+    scheduler->restore(entry);
     return true;
   });
   REQUIRE(scanned.has_value());
