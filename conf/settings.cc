@@ -86,12 +86,14 @@ void read_sessions(Section s, net::SessionLimits& limits) {
   s.size("unsent_size", limits.unsent_bytes, n<std::size_t>(64 * KiB), n<std::size_t>(256 * MiB));
   s.duration("write_timeout", limits.write_timeout, seconds(1), hours(1));
   s.duration("handshake_timeout", limits.handshake_timeout, seconds(1), hours(1));
+  s.duration("linger_timeout", limits.linger_timeout, Duration::zero(), minutes(10));
 }
 
 void read_spool(Section s, Config& c) {
   required(s, "directory");
   s.path("directory", c.spool.directory);
   s.size("map_size", c.spool.map_bytes, 16 * MiB, 64 * TiB);
+  s.size("reserve", c.spool.reserve_bytes, 1 * MiB, 1 * TiB);
   s.size("queue_size", c.writer.queue_bytes, n<std::size_t>(1 * MiB), n<std::size_t>(64 * GiB));
   s.size("batch_size", c.writer.batch_bytes, n<std::size_t>(64 * KiB), n<std::size_t>(1 * GiB));
   s.number("batch_operations", c.writer.batch_operations, n<std::size_t>(1), n<std::size_t>(many));
@@ -102,9 +104,15 @@ void read_limits(Section s, Config& c) {
   // RFC 5321 4.5.3.1.7 and .8: at least 64 K octets and 100 recipients.
   s.size("message_size", c.intake.message_bytes, 64 * KiB, 1 * GiB);
   s.number("recipients", c.intake.recipients, 100u, 100'000u);
+  s.size("header_size", c.intake.header_bytes, n<std::size_t>(16 * KiB), n<std::size_t>(16 * MiB));
   s.number("received_hops", c.intake.received_hops, 10u, 1000u);
   s.number("recipients_per_field", c.api.recipients_per_field, 1u, 100'000u);
+  s.number("attachments", c.api.attachments, 0u, 10'000u);
   s.size("attachment_size", c.api.attachment_bytes, 0 * MiB, 1 * GiB);
+  s.number("headers", c.api.headers, 0u, 10'000u);
+  s.size("header_value_size", c.api.header_value_bytes, 998u, n<std::uint32_t>(1 * MiB));
+  s.size("subject_size", c.api.subject_bytes, 100u, n<std::uint32_t>(64 * KiB));
+  s.number("tags", c.api.tags, 0u, 10'000u);
 }
 
 void read_routes(Section& root, std::vector<queue::RouteRule>& routes) {
@@ -130,6 +138,7 @@ void read_routes(Section& root, std::vector<queue::RouteRule>& routes) {
 void read_resolver(Section s, dns::UnboundSettings& resolver) {
   s.list("servers", resolver.servers, check_dns_server);
   s.duration("timeout", resolver.timeout, milliseconds(100), minutes(10));
+  s.path("trust_anchor", resolver.trust_anchor_file);
 }
 
 void read_retry(Section s, queue::RetrySettings& retry) {
@@ -165,8 +174,13 @@ void read_delivery(Section s, queue::SchedulerSettings& d) {
   s.choice("tls", d.client.tls, ways);
   s.number("connections", d.connections, 1u, 100'000u);
   s.number("connections_per_site", d.connections_per_site, 1u, 10'000u);
+  s.number("connections_at_first", d.connections_at_first, 1u, 10'000u);
   s.number("messages_per_connection", d.messages_per_connection, 1u, many);
   s.number("recipients_per_transaction", d.recipients_per_transaction, 1u, 10'000u);
+  s.number("messages_per_turn", d.messages_per_turn, 1u, many);
+  s.number("addresses_per_attempt", d.addresses_per_attempt, 1u, 1000u);
+  s.duration("hosts_fresh", d.hosts_fresh, Duration::zero(), days);
+  s.duration("host_rest", d.host_rest, Duration::zero(), days);
   s.duration("idle", d.idle, Duration::zero(), minutes(5));
   s.size("body_memory", d.body_bytes, 0 * MiB, 1 * TiB);
   s.size("reply_size", d.client.reply_bytes, n<std::size_t>(1 * KiB), n<std::size_t>(16 * MiB));
