@@ -117,7 +117,7 @@ void Intake::accept(Submission submission, Loop& home, Rng& rng,
       spool::Accept{message, now}, home,
       [this, message, answer](const Result<void>& committed) { on_committed(message, committed, *answer); });
   if (taken) return;
-  log::warn("refused id={}: too much mail waits for the disk", message->id.text());
+  log::warn("refused message={}: too much mail waits for the disk", message->id.text());
   home.post([answer] {
     (*answer)(std::unexpected(reply(452, "4.3.1", "Too much mail is waiting to be stored, try again later")));
   });
@@ -126,11 +126,11 @@ void Intake::accept(Submission submission, Loop& home, Rng& rng,
 void Intake::on_committed(const spool::MessagePtr& message, const Result<void>& committed,
                           std::move_only_function<void(AcceptResult)>& done) {
   if (!committed) {
-    log::error("not accepted id={}: {}", message->id.text(), committed.error().message);
+    log::error("not accepted message={}: {}", message->id.text(), committed.error().message);
     done(std::unexpected(refusal(committed.error())));
     return;
   }
-  log::info("accepted id={} account={} key={} from=<{}> recipients={} size={} message-id={}",
+  log::info("accepted message={} account={} key={} from=<{}> recipients={} size={} message-id={}",
             message->id.text(), message->account.value, message->key.value, message->envelope.reverse_path,
             message->envelope.recipients.size(), message->size, log::printable(message->rfc_message_id));
   dispatcher_.enqueue(message);
