@@ -13,10 +13,14 @@ std::string host_text(const net::Target& target) {
 void log_outcome(const spool::Event& event, const RecipientRef& ref, const std::string& address,
                  std::uint32_t attempts, const std::string& next) {
   const std::string who = address.empty() ? fmt::format("#{}", ref.index) : log::printable(address);
-  log::info("{} message={} recipient={} attempt={} host={} tls={} stage={} reply={} detail={}{}{}",
+  // Of a delivery the detail is the reply again.
+  const std::string detail = event.type == spool::EventType::delivered
+                                 ? ""
+                                 : fmt::format(" detail={}", log::printable(event.detail));
+  log::info("{} message={} recipient={} attempt={} host={} tls={} stage={} reply={}{}{}{}",
             spool::text(event.type), ref.message.text(), who, attempts, log::printable(event.host),
-            event.tls ? "yes" : "no", log::printable(event.stage), log::printable(event.reply.text()),
-            log::printable(event.detail), event.in_doubt ? " in_doubt=yes" : "", next);
+            event.tls ? "yes" : "no", log::printable(event.stage), log::printable(event.reply.text()), detail,
+            event.in_doubt ? " in_doubt=yes" : "", next);
 }
 
 std::string span_text(Duration span) {
