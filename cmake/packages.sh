@@ -10,7 +10,7 @@ BUILD_PACKAGES=(
 )
 RUN_PACKAGES=(openssl curl ca-certificates)  # ./run makes a certificate and shows how to send with curl
 TEST_PACKAGES=(
-  doctest-dev mandoc git python3 python3-pytest swaks msmtp libphp-phpmailer php-cli php-mysql
+  doctest-dev mandoc git python3 python3-pytest swaks libnet-ssleay-perl msmtp libphp-phpmailer php-cli php-mysql
   mariadb-server-core mariadb-client wordpress
 )
 
