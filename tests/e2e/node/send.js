@@ -3,8 +3,9 @@ const fs = require('fs');
 const nodemailer = require('nodemailer');
 const e = process.env;
 
+// An address: Nodemailer looks no name up on a machine whose only interface is loopback.
 const transport = nodemailer.createTransport({
-  host: 'localhost', port: Number(e.PORT), secure: false, requireTLS: true,
+  host: '127.0.0.1', port: Number(e.PORT), secure: false, requireTLS: true,
   auth: {user: e.KEY_ID, pass: e.KEY}, tls: {ca: fs.readFileSync(e.CA)},
 });
 transport.sendMail({
