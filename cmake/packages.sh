@@ -76,6 +76,9 @@ build() {
     shift
   done
   shift
+  # A tree that was moved is configured anew.
+  local cache=build/release/CMakeCache.txt
+  if [[ -f $cache ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$(pwd -P)" "$cache"; then options+=(--fresh); fi
   say "configuring"
   cmake --preset release "${options[@]}" || die "the build could not be configured; the reason stands above"
   say "building"
