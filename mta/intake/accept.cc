@@ -130,9 +130,10 @@ void Intake::on_committed(const spool::MessagePtr& message, const Result<void>& 
     done(std::unexpected(refusal(committed.error())));
     return;
   }
-  log::info("accepted message={} account={} key={} from=<{}> recipients={} size={} message-id={}",
-            message->id.text(), message->account.value, message->key.value, message->envelope.reverse_path,
-            message->envelope.recipients.size(), message->size, log::printable(message->rfc_message_id));
+  log::info("accepted message={} account={} key={} from={} recipients={} size={} message-id={}",
+            message->id.text(), message->account.value, message->key.value,
+            log::printable(message->envelope.reverse_path), message->envelope.recipients.size(),
+            message->size, log::printable(message->rfc_message_id));
   dispatcher_.enqueue(message);
   done(Accepted{message->id, message->accepted});
 }

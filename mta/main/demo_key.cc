@@ -39,7 +39,8 @@ Result<void> write_key(const std::string& file, const Secret& key) {
     return fail(Errc::system,
                 fmt::format("cannot {} {}: {}", what, fresh, std::generic_category().message(why)));
   };
-  int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  ::unlink(fresh.c_str());  // left by a start that was killed
+  int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return failed("make");
   std::string line(key.reveal());  // alone: no line end either, for those who read the file as it is
   bool written = ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());

@@ -70,6 +70,11 @@ void run_until_told(const conf::Config& config, std::vector<std::unique_ptr<Work
 
 }  // namespace
 
+Result<void> check_files(const conf::Config& config) {
+  auto tls = server_tls(config);
+  return tls ? Result<void>() : std::unexpected(tls.error());
+}
+
 int run_program(const conf::Config& config, const ProgramOptions& options) {
   std::promise<void> tell;
   std::future<void> told = tell.get_future();

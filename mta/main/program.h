@@ -8,12 +8,16 @@
 #include <string>
 
 #include "conf/config.h"
+#include "mta/base/result.h"
 
 namespace relay {
 
 struct ProgramOptions {
   std::string demo_key_file;  // where the key of account "demo" is kept; made if missing or no longer good
 };
+
+// What --check-config looks at beside the text: the files that a start needs.
+Result<void> check_files(const conf::Config& config);
 
 int run_program(const conf::Config& config, const ProgramOptions& options);
 

@@ -4,7 +4,8 @@
 // The dialer owns the dialog from dial() until the session is over. After every event of the session it calls
 // `progress` with the session's id; the owner then looks at dialog(id). When the session is over `progress`
 // is called a last time with dialog(id) still valid (finished() is true); after that call dialog(id) is null.
-// Nothing is called inside dial(). All on the loop's thread.
+// A kick brings a progress later; one from within progress only if it brought output. Nothing is called
+// inside dial(). All on the loop's thread.
 #pragma once
 #include <cstdint>
 #include <functional>

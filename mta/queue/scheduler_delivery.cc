@@ -30,6 +30,7 @@ void Scheduler::Impl::dial(Slot slot) {
   c.afterwards = Afterwards::close;
   c.established = false;
   c.transactions = 0;
+  c.has_rested = false;
   wire::ClientSettings client = settings.client;
   if (sites[c.site].destination.tls_required)
     client.tls = Tls::required;
@@ -124,7 +125,7 @@ void Scheduler::Impl::on_result(Slot slot, const wire::TransactionResult& result
   Connection& c = connections[slot];
   RELAY_ASSERT(result.recipients.size() == c.recipients.size());
   const std::vector<Slot> recipients = std::exchange(c.recipients, {});
-  const bool reused = c.transactions > 1;
+  const bool reused = c.transactions > 1 || c.has_rested;
   bool well = false, lost = false;
   Pauses pauses;
   for (std::size_t i = 0; i < recipients.size(); ++i) {
@@ -226,13 +227,20 @@ void Scheduler::Impl::start(Slot slot) {
   transaction.body = c.message->body;
   c.state = State::busy;
   ++c.transactions;
-  ports.dialer.dialog(c.session)->start(std::move(transaction), ports.loop.now());
-  ports.dialer.kick(c.session);
+  wire::ClientDialog& dialog = *ports.dialer.dialog(c.session);
+  dialog.start(std::move(transaction), ports.loop.now());
+  if (!dialog.output().empty()) return ports.dialer.kick(c.session);
+  // Nothing could be sent (an extension is missing), so the result is there and no event of the session will
+  // tell.
+  ports.loop.post(guarded([this, at = Handle{slot, connections.generation(slot)}, session = c.session] {
+    on_progress(at, session);
+  }));
 }
 
 void Scheduler::Impl::rest(Slot slot) {
   Connection& c = connections[slot];
   c.state = State::idle;
+  c.has_rested = true;
   c.idle_since = ports.loop.now();
   c.idle_timer = ports.loop.at(c.idle_since + settings.idle,
                                guarded([this, at = Handle{slot, connections.generation(slot)}] {

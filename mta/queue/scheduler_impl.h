@@ -42,6 +42,7 @@ struct Connection {
   bool without_tls = false;        // the handshake with this target has failed
   bool established = false;        // this session's greeting and EHLO were good
   std::uint32_t transactions = 0;  // started on this session
+  bool has_rested = false;         // this session has been idle, so its host may have ended it meanwhile
   std::vector<Slot> recipients;    // in flight with it, in the order of the transaction
   spool::MessagePtr message;
   Instant started;  // the attempt

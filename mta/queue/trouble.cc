@@ -51,8 +51,9 @@ constexpr std::array rules{
     Rule{Kind::transient, Stage::connect, Stage::handshake, deferred, !doubt, next_host},
     Rule{Kind::permanent, Stage::connect, Stage::handshake, deferred, !doubt, next_host},
 
-    // RFC 5321 4.5.3.1.10: 552 to RCPT means too many recipients and counts as 452; the rest go later.
-    // Elsewhere the two differ: 452 is no space at present, 552 is a message that is too large.
+    // RFC 5321 4.5.3.1.10: 552 to RCPT, unless its enhanced code says otherwise, means too many recipients
+    // and counts as 452; the rest go later. Elsewhere the two differ: 452 is no space at present, 552 is a
+    // message that is too large.
     Rule{Kind::too_many, Stage::rcpt, Stage::rcpt, deferred},
     Rule{Kind::transient, Stage::mail, Stage::final_dot, deferred},
     Rule{Kind::permanent, Stage::mail, Stage::final_dot, failed},
@@ -80,7 +81,11 @@ constexpr std::array rules{
 
 Kind kind_of(const wire::Reply& reply, Stage stage) {
   if (reply.code == 421) return Kind::shutting_down;
-  if (stage == Stage::rcpt && (reply.code == 452 || reply.code == 552)) return Kind::too_many;
+  // An enhanced code says more than 552 alone: 5.2.2 is a full mailbox and no word about the number of
+  // recipients.
+  const bool too_many =
+      reply.code == 452 || (reply.code == 552 && (reply.enhanced.empty() || reply.enhanced == "5.5.3"));
+  if (stage == Stage::rcpt && too_many) return Kind::too_many;
   switch (reply.code / 100) {
     case 2: return Kind::accepted;
     case 4: return Kind::transient;

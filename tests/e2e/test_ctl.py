@@ -2,11 +2,12 @@
 
 import json
 import smtplib
+import subprocess
 import urllib.error
 import urllib.request
 
 import pytest
-from harness import Relay, Sink, wait_until
+from harness import BIN, Relay, Sink, wait_until
 
 
 @pytest.fixture
@@ -108,6 +109,16 @@ def test_errors_are_sentences_with_exit_codes(stuck):
     gone = relay.ctl("queue", "list", check=False)
     assert gone.returncode == 3 and "relayd" in gone.stderr
     relay.start()
+
+
+def test_a_configuration_is_checked_with_its_files(stuck):
+    relay, _, _ = stuck
+    check = [BIN / "relayd", "--check-config", "--config", relay.config]
+    assert subprocess.run(check, capture_output=True).returncode == 0
+    relay.certificate.rename(relay.dir / "elsewhere")
+    bad = subprocess.run(check, capture_output=True, text=True)
+    assert bad.returncode == 1 and "cert.pem" in bad.stderr and len(bad.stderr.splitlines()) == 1
+    (relay.dir / "elsewhere").rename(relay.certificate)
 
 
 def get(relay, path, key):

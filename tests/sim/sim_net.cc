@@ -40,6 +40,9 @@ wire::ClientDialog* SimDialer::dialog(net::SessionId id) {
 }
 
 void SimDialer::kick(net::SessionId id) {
+  // As strict as the real one: a kick from within progress is an event of its own only if it brought output.
+  const Session* s = find(id);
+  if (s && s->in_progress && s->dialog->output().empty()) return;
   loop_.post([this, id] { serve(id); });
 }
 
@@ -78,8 +81,10 @@ void SimDialer::serve(net::SessionId id) {
   if (!s || s->ending) return;
   flush(id);
   const std::shared_ptr<Progress> progress = s->progress;
+  s->in_progress = true;
   (*progress)(id);
   s = find(id);
+  if (s) s->in_progress = false;
   if (!s || s->ending) return;
   flush(id);
   if (s->dialog->wants() == wire::Want::close) {

@@ -42,6 +42,7 @@ class SimDialer final : public net::Dialer {
     std::unique_ptr<HostSession> remote;
     TimerId deadline;
     bool ending = false;
+    bool in_progress = false;
   };
   Session* find(net::SessionId id);
   void reach(net::SessionId id, SimHost* host);

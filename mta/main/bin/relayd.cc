@@ -31,6 +31,10 @@ int main(int argc, char** argv) {
     return 1;
   }
   if (check_only) {
+    if (auto files = relay::check_files(*config); !files) {
+      std::fputs(fmt::format("{}: {}\n", config_file, files.error().message).c_str(), stderr);
+      return 1;
+    }
     std::fputs(fmt::format("{} is good\n", config_file).c_str(), stdout);
     return 0;
   }
