@@ -72,7 +72,8 @@ std::string explain(const spool::Event& event) {
   std::string words;
   if (event.reply.code != 0) {
     words = fmt::format("{} answered \"{}\"", host, event.reply.text());
-    if (!event.stage.empty()) words += fmt::format(" while {}", event.stage);
+    // Where a refusal came tells something; where everything went well does not.
+    if (!event.stage.empty() && !event.reply.positive()) words += fmt::format(" while {}", event.stage);
   } else {
     words = event.detail.empty() ? "the attempt ended without an answer" : event.detail;
     if (!event.host.empty()) words += fmt::format(", with {}", event.host);

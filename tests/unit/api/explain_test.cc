@@ -87,6 +87,11 @@ TEST_CASE("a recipient's state is a sentence") {
         "Deferred after 3 attempts; the next attempt is due in 4 minutes. Last time, mx.example.net "
         "[192.0.2.1]:25 "
         "answered \"451 4.7.1 Later\" while sending RCPT TO.");
+  auto delivered = recipient(Status::delivered, 1);
+  delivered.last = refusal();
+  delivered.last->reply = {250, "2.0.0", {"Ok"}};
+  CHECK(explain(delivered, now) ==
+        "Delivered 1 minute ago: mx.example.net [192.0.2.1]:25 answered \"250 2.0.0 Ok\".");
   auto failed = recipient(Status::failed, 1);
   failed.last = refusal();
   failed.last->reply = {};
