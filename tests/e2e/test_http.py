@@ -107,3 +107,19 @@ def test_malformed_http_is_answered_and_closed(relay, api, request_bytes):
             answer += chunk
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 413", b"HTTP/1.1 431"))
     assert api("GET", "/v1/messages")[0] == 200
+
+
+def test_a_client_that_closes_its_half_still_gets_its_answer(relay):
+    body = json.dumps({"from": "a@example.org", "to": "b@example.net", "subject": "half", "text": "t"}).encode()
+    head = (f"POST /v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {relay.key}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", relay.http), timeout=60) as s:
+        s.sendall(head.encode() + body)
+        s.shutdown(socket.SHUT_WR)
+        assert s.recv(65536).startswith(b"HTTP/1.1 202")
+
+
+def test_connections_that_say_nothing_are_forgotten(relay, api):
+    for i in range(3000):  # more than are allowed at once
+        socket.create_connection(("127.0.0.1", (relay.http, relay.starttls, relay.implicit)[i % 3])).close()
+    assert api("GET", "/v1/messages")[0] == 200
