@@ -8,12 +8,25 @@
 #include "mta/base/log.h"
 
 namespace relay {
+namespace {
+
+// A connection there is no room for. Before TLS its client can read nothing.
+void turn_away(int fd, bool tls) {
+  constexpr std::string_view answer =
+      "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+  if (!tls && ::write(fd, answer.data(), answer.size()) < 0)
+    log::debug("http: a client left before it was told 503");
+  ::close(fd);
+}
+
+}  // namespace
 
 void HttpService::take(int fd, const wire::PeerInfo& peer, bool tls, api::Door door) {
-  if (open_ >= connections_ || going_down_) {
+  // The administrator is let in even when applications have taken every place.
+  const bool full = open_ >= connections_ && door == api::Door::application;
+  if (full || going_down_) {
     log::warn("http: {} turned away: {} connections are open", peer.address, open_);
-    ::close(fd);
-    return;
+    return turn_away(fd, tls);
   }
   ++open_;
   sessions_.adopt(fd, std::make_unique<net::HttpDialog>(limits_, &api::Api::problem), tls ? tls_ : nullptr,

@@ -26,7 +26,7 @@ class HttpService {
         connections_(connections),
         tls_(std::move(tls)) {}
 
-  // Takes the descriptor; over the limit it is closed.
+  // Takes the descriptor; over the limit an application is told 503 and let go.
   void take(int fd, const wire::PeerInfo& peer, bool tls, api::Door door);
   void shut_down();  // idle connections are closed, the others after their answer
   // Every connection at once; for the end of the loop.

@@ -50,7 +50,7 @@ void SmtpService::take(int fd, const wire::PeerInfo& peer, bool implicit_tls) {
   }
   ++open_;
   sessions_.adopt(fd, std::make_unique<wire::ServerDialog>(settings_, policy_), tls_, implicit_tls,
-                  [this](net::SessionId id) { progress(id); });
+                  [this, from = peer.address](net::SessionId id) { progress(id, from); });
 }
 
 wire::ServerDialog* SmtpService::dialog(net::SessionId id) {
@@ -58,7 +58,7 @@ wire::ServerDialog* SmtpService::dialog(net::SessionId id) {
   return static_cast<wire::ServerDialog*>(sessions_.dialog(id));
 }
 
-void SmtpService::progress(net::SessionId id) {
+void SmtpService::progress(net::SessionId id, const std::string& peer) {
   if (sessions_.over(id)) {
     --open_;
     return;
@@ -67,17 +67,17 @@ void SmtpService::progress(net::SessionId id) {
   auto action = server ? server->take_action() : std::nullopt;
   if (!action) return;
   if (auto* auth = std::get_if<wire::AuthRequest>(&*action)) {
-    authenticate(*server, *auth, id);
+    authenticate(*server, *auth, id, peer);
   } else {
     submit(std::move(std::get<wire::SubmitRequest>(*action)), id);
   }
 }
 
 void SmtpService::authenticate(wire::ServerDialog& server, const wire::AuthRequest& request,
-                               net::SessionId id) {
+                               net::SessionId id, const std::string& peer) {
   wire::AuthResult result{ports_.keys.check(request.password.reveal(), request.user), false};
   if (!result.identity)
-    log::warn("smtp: authentication failed for user {}", log::printable(request.user, 64));
+    log::warn("smtp: {} failed to authenticate as {}", peer, log::printable(request.user, 64));
   server.on_auth_result(result, ports_.loop.now());
   sessions_.kick(id);
 }

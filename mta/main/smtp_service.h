@@ -35,8 +35,9 @@ class SmtpService {
   std::uint32_t open() const { return open_; }
 
  private:
-  void progress(net::SessionId id);
-  void authenticate(wire::ServerDialog& dialog, const wire::AuthRequest& request, net::SessionId id);
+  void progress(net::SessionId id, const std::string& peer);
+  void authenticate(wire::ServerDialog& dialog, const wire::AuthRequest& request, net::SessionId id,
+                    const std::string& peer);
   void submit(wire::SubmitRequest request, net::SessionId id);
   void answer(net::SessionId id, const intake::AcceptResult& result);
   wire::ServerDialog* dialog(net::SessionId id);

@@ -9,7 +9,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration purge_pause = 60s;    // between two looks for messages to forget
+constexpr Duration purge_pause = 5s;  // between two looks for messages to forget
+constexpr std::uint32_t purge_most =
+    5000;                                // in one commit: a short one, yet 1000 a second, more than come in
 constexpr Duration finish_pause = 20ms;  // between two looks whether everything has finished
 
 wire::ServerSettings server_settings(const conf::Config& config) {
@@ -82,7 +84,8 @@ void Worker::keep_purging() {
     auto before =
         loop_.wall() - std::chrono::duration_cast<std::chrono::milliseconds>(shared_.config.retention);
     // Refused by a full writer: the next turn will do.
-    if (!shared_.writer.submit(spool::Purge{.before = before}, loop_, {})) log::debug("spool: purge put off");
+    if (!shared_.writer.submit(spool::Purge{.before = before, .at_most = purge_most}, loop_, {}))
+      log::debug("spool: purge put off");
     keep_purging();
   });
 }

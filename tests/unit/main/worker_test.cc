@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,6 +32,15 @@ class Tcp {
   static Tcp to(std::uint16_t port) {
     Tcp t;
     sockaddr_in at = loopback(port);
+    REQUIRE(::connect(t.fd_, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0);
+    return t;
+  }
+  static Tcp to_path(const std::string& path) {
+    Tcp t(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un at{};
+    at.sun_family = AF_UNIX;
+    REQUIRE(path.size() < sizeof at.sun_path);
+    path.copy(at.sun_path, path.size());
     REQUIRE(::connect(t.fd_, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0);
     return t;
   }
@@ -90,7 +100,8 @@ struct Relay {
   std::unique_ptr<Worker> worker;
   std::thread thread;
 
-  explicit Relay(std::uint16_t host) {
+  explicit Relay(std::uint16_t host, std::uint32_t connections = 100) {
+    config.submission.connections = config.http.connections = connections;
     config.host_name = "relay.test";
     config.intake.host_name = config.api.host_name = config.delivery.client.ehlo_name = config.host_name;
     config.spool = {.directory = dir.path + "/spool", .map_bytes = 64u << 20, .sync = false};
@@ -166,6 +177,20 @@ TEST_CASE("idle clients are told 421 and are not waited for") {
   idle.read("\r\n");
   relay.end(std::chrono::minutes(10));  // a test that waits for it is ended by ctest
   CHECK(idle.read("\r\n").starts_with("421 "));
+}
+
+TEST_CASE("connections over the limit are turned away in the protocol's words, the administrator never") {
+  const Tcp host = Tcp::listening();
+  Relay relay(host.port(), 1);
+  const Tcp smtp = Tcp::to(relay.smtp()), http = Tcp::to(relay.http());
+  smtp.read("\r\n");
+  http.send("GET /v1/messages HTTP/1.1\r\nHost: x\r\n\r\n");
+  http.read("\r\n");
+  CHECK(Tcp::to(relay.smtp()).read("\r\n").starts_with("421 4.3.2 "));
+  CHECK(Tcp::to(relay.http()).read("\r\n").starts_with("HTTP/1.1 503 "));
+  const Tcp admin = Tcp::to_path(relay.config.admin_socket);
+  admin.send("GET /admin/v1/messages HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK(admin.read("\r\n").starts_with("HTTP/1.1 200 "));
 }
 
 TEST_CASE(
