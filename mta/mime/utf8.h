@@ -4,10 +4,10 @@
 #include <string>
 #include <string_view>
 
+#include "mta/base/utf8.h"
+
 namespace relay::mime {
 
-// Bytes of the well-formed character (RFC 3629) at the front of `text`; 0 if there is none.
-std::size_t utf8_length(std::string_view text);
 bool ascii(std::string_view text);  // bytes under 128 only
 // C0 controls and DEL.
 inline bool control(char c) { return static_cast<unsigned char>(c) < 32 || c == 127; }

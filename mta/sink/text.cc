@@ -4,6 +4,8 @@
 #include <cctype>
 #include <string_view>
 
+#include "mta/base/utf8.h"
+
 namespace relay::sink {
 namespace {
 
@@ -27,39 +29,9 @@ bool names_subject(std::string_view line) {
          });
 }
 
-// The length of the well-formed sequence `text` begins with (RFC 3629 4), or 0.
-std::size_t sequence_length(std::string_view text) {
-  const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto tails = [&](std::size_t from, std::size_t count) {
-    for (std::size_t i = from; i < from + count; ++i)
-      if ((at(i) & 0xc0u) != 0x80u) return false;
-    return true;
-  };
-  const unsigned lead = at(0), second = at(1);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return tails(1, 1) ? 2 : 0;
-  if (lead >= 0xe0 && lead <= 0xef) {
-    const bool overlong = lead == 0xe0 && second < 0xa0, surrogate = lead == 0xed && second > 0x9f;
-    return tails(1, 2) && !overlong && !surrogate ? 3 : 0;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    const bool overlong = lead == 0xf0 && second < 0x90, beyond = lead == 0xf4 && second > 0x8f;
-    return tails(1, 3) && !overlong && !beyond ? 4 : 0;
-  }
-  return 0;
-}
-
 }  // namespace
 
-std::string utf8(std::string_view text) {
-  std::string valid;
-  while (!text.empty()) {
-    const std::size_t length = sequence_length(text);
-    valid += length == 0 ? std::string_view("\xef\xbf\xbd") : text.substr(0, length);
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return valid;
-}
+std::string utf8(std::string_view text) { return repair_utf8(text); }
 
 std::string subject_of(const Body& content) {
   const std::string head = head_of(content);

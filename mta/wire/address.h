@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "mta/base/utf8.h"
+
 namespace relay::wire {
 
 inline constexpr std::size_t max_local_part = 64;  // RFC 5321 4.5.3.1.1
@@ -37,6 +39,6 @@ struct Path {
 // RFC 5321 appendix C), at the start of `text`.
 std::optional<Path> parse_path(std::string_view text, bool null_allowed, const AddressOptions& options);
 
-bool valid_utf8(std::string_view text);
+using relay::valid_utf8;
 
 }  // namespace relay::wire
