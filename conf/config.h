@@ -16,7 +16,7 @@
 #include "mta/queue/scheduler.h"
 #include "mta/wire/server_dialog.h"
 #include "relay-api/api.h"
-#include "spool/store.h"
+#include "spool/lmdb.h"
 #include "spool/writer.h"
 
 namespace relay::conf {

@@ -43,7 +43,8 @@ File::~File() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Environment::Environment(const LmdbSettings& settings) : settings_(settings), can_allocate_(settings.sync) {}
+Environment::Environment(const LmdbSettings& settings)
+    : settings_(settings), can_allocate_(settings.durability != Durability::none) {}
 
 Result<std::unique_ptr<Environment>> Environment::open(const LmdbSettings& settings) {
   std::unique_ptr<Environment> environment(new Environment(settings));
@@ -92,7 +93,8 @@ Result<void> Environment::open_env() {
   settings_.map_bytes = std::max(settings_.map_bytes / page * page, 64 * page);
   // No read-ahead: look-ups are random, and pages nobody asked for push out those in use. No thread-local
   // readers: a thread may read while it holds another reading, as in a callback of scan_queue.
-  const unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (settings_.sync ? 0 : MDB_NOSYNC);
+  const unsigned flags =
+      MDB_NOTLS | MDB_NORDAHEAD | (settings_.durability == Durability::none ? MDB_NOSYNC : 0);
   int code = mdb_env_set_mapsize(raw, settings_.map_bytes);
   if (code == 0) code = mdb_env_set_maxdbs(raw, tables.size());
   if (code == 0) code = mdb_env_set_maxreaders(raw, max_readers);

@@ -16,7 +16,7 @@
 
 #include "mta/base/result.h"
 #include "spool/codec.h"
-#include "spool/store.h"
+#include "spool/lmdb.h"
 
 namespace relay::spool {
 

@@ -11,7 +11,6 @@
 // removed in that commit.
 #pragma once
 #include <functional>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,8 +30,9 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // After an error nothing of the batch is visible. Errc::full: space or map is exhausted, may be tried
-  // again. Any other error is final: the caller must acknowledge nothing more.
+  // After an error nothing of the batch is visible. Errc::full (no room in map, disk or quota) and
+  // Errc::unavailable (it cannot be written now, and nothing is in doubt) may be tried again. Any other error
+  // is final: the caller must acknowledge nothing more.
   virtual Result<Applied> apply(std::span<const Operation> batch) = 0;
 
   virtual Result<std::optional<MessageView>> find(MessageId id) const = 0;
@@ -45,18 +45,5 @@ class Store {
   // Every open recipient, by ref; stops early when `each` answers false.
   virtual Result<void> scan_queue(const std::function<bool(QueueEntry)>& each) const = 0;
 };
-
-struct LmdbSettings {
-  std::string directory;                  // made if missing, mode 0700
-  std::uint64_t map_bytes = 64ull << 30;  // the largest the file may grow to; address space, not disk
-  // New mail is refused (Errc::full) while less than this, or an eighth of map_bytes, would stay free in map
-  // and disk: the outcomes of what is queued must still fit. The file takes the disk's blocks for it ahead
-  // of need, so that nobody else can.
-  std::uint64_t reserve_bytes = 64ull << 20;
-  bool sync = true;  // false only for simulation and tests: a crash then loses commits
-};
-
-// Opens or makes a spool; takes a lock so that no second process writes to it.
-Result<std::unique_ptr<Store>> open_lmdb(const LmdbSettings& settings);
 
 }  // namespace relay::spool

@@ -1,5 +1,6 @@
 // How fast the spool takes mail: raw LMDB puts, the store's batches, and the writer thread under load.
-// Usage: bench_spool DIRECTORY [BODY_BYTES] [SECONDS_PER_LINE]   (works in bench_spool under it, and removes that)
+// Usage: bench_spool DIRECTORY [BODY_BYTES] [SECONDS_PER_LINE]   (works in bench_spool under it, and removes
+// that)
 #include <fmt/format.h>
 #include <lmdb.h>
 
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "mta/base/rng.h"
+#include "spool/lmdb.h"
 #include "spool/writer.h"
 
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "spool/store.h"
+#include "spool/lmdb.h"
 
 namespace relay::sim {
 
@@ -54,7 +54,7 @@ void World::start() {
   spool::LmdbSettings lmdb;
   lmdb.directory = directory_;
   lmdb.map_bytes = 1ull << 30;
-  lmdb.sync = false;
+  lmdb.durability = spool::Durability::none;
   auto opened = spool::open_lmdb(lmdb);
   if (!opened) FAIL(opened.error().message);
   store = std::move(*opened);

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "spool/store.h"
+#include "spool/lmdb.h"
 #include "tests/unit/main/temporary.h"
 
 using namespace relay;
@@ -20,7 +20,8 @@ std::string read(const std::string& file) {
 }
 
 std::unique_ptr<spool::Store> open(const std::string& directory) {
-  auto store = spool::open_lmdb({.directory = directory, .map_bytes = 64u << 20, .sync = false});
+  auto store = spool::open_lmdb(
+      {.directory = directory, .map_bytes = 64u << 20, .durability = spool::Durability::none});
   REQUIRE(store.has_value());
   return std::move(*store);
 }

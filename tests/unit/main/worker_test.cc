@@ -104,7 +104,8 @@ struct Relay {
     config.submission.connections = config.http.connections = connections;
     config.host_name = "relay.test";
     config.intake.host_name = config.api.host_name = config.delivery.client.ehlo_name = config.host_name;
-    config.spool = {.directory = dir.path + "/spool", .map_bytes = 64u << 20, .sync = false};
+    config.spool = {
+        .directory = dir.path + "/spool", .map_bytes = 64u << 20, .durability = spool::Durability::none};
     config.admin_socket = dir.path + "/sock";
     config.submission.listeners = {{"127.0.0.1", free_port(), conf::SubmissionListener::Tls::starttls}};
     config.http.listeners = {{"127.0.0.1", free_port(), false}};

@@ -66,7 +66,7 @@ TEST_CASE("a second opener is refused by name, and may come when the first has g
 TEST_CASE("what is committed is in the file, whatever becomes of the program") {
   TempDir directory, crashed;
   LmdbSettings s = settings(directory);
-  s.sync = true;
+  s.durability = Durability::sync;
   const auto store = must(open_lmdb(s));
   for (std::uint32_t n = 1; n <= 5; ++n) {
     apply(*store, accept({.number = n, .content = some_bytes(10'000, n)}));

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "mta/base/rng.h"
-#include "spool/store.h"
+#include "spool/lmdb.h"
 
 namespace relay::spool::test {
 
@@ -123,7 +123,7 @@ inline LmdbSettings settings(const TempDir& directory) {
   LmdbSettings s;
   s.directory = directory.spool();
   s.map_bytes = 256u << 20;
-  s.sync = false;
+  s.durability = Durability::none;
   return s;
 }
 
