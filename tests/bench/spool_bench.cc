@@ -1,283 +1,88 @@
-// How fast the spool takes mail: raw LMDB puts, the store's batches, and the writer thread under load.
-// Usage: bench_spool DIRECTORY [BODY_BYTES] [SECONDS_PER_LINE]   (works in bench_spool under it, and removes
-// that)
-#include <fmt/format.h>
-#include <lmdb.h>
-
-#include <atomic>
-#include <charconv>
-#include <chrono>
-#include <condition_variable>
-#include <deque>
+// bench_spool: how fast the spool is, beside what the disk and LMDB can do. README.md shows its figures.
+#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
-#include <mutex>
-#include <string>
-#include <thread>
-#include <vector>
 
-#include "mta/base/rng.h"
-#include "spool/lmdb.h"
-#include "spool/writer.h"
+#include "tests/bench/speed.h"
 
 namespace {
 
 using namespace relay;
-using namespace relay::spool;
-using Steady = std::chrono::steady_clock;
+using namespace relay::bench;
+using spool::Durability;
 
 struct Options {
-  std::string directory;
-  std::size_t body_bytes = 3000;
-  double seconds = 2;
+  Place place{.directory = "/tmp"};
+  int rounds = 5;
+  bool json = false;
 };
 
-double since(Steady::time_point start) {
-  return std::chrono::duration<double>(Steady::now() - start).count();
+constexpr std::size_t batches[] = {1, 10, 100, 1000};
+constexpr std::size_t usual = 4096;
+// Larger messages with fewer at once, as memory would have it.
+constexpr Size sizes[] = {
+    {1u << 10, 100}, {4u << 10, 100}, {100u << 10, 100}, {1u << 20, 20}, {10u << 20, 4}};
+
+std::vector<Line> lines_of_speed(const Place& place) {
+  std::vector<Line> lines;
+  const auto raw = [&](std::string what, Keep keep, Size size) {
+    lines.push_back({std::move(what), size.body_bytes, size.batch,
+                     [=] { return raw_lmdb(place, keep, size.body_bytes, size.batch); }});
+    return static_cast<int>(lines.size()) - 1;
+  };
+  const auto store = [&](std::string what, Work work, Size size, int beside) {
+    lines.push_back({std::move(what), size.body_bytes, size.batch,
+                     [=] { return store_speed(place, Durability::sync, work, size); }, beside});
+  };
+  const auto writer = [&](std::string what, Work work, Size size, int beside) {
+    lines.push_back({std::move(what), size.body_bytes, size.batch,
+                     [=] { return writer_speed(place, Durability::sync, work, size); }, beside});
+  };
+  lines.push_back({"fdatasync, overwriting", 4096, 1, [=] { return raw_sync(place, Sync::overwrite); }});
+  lines.push_back({"fdatasync, appending", 4096, 1, [=] { return raw_sync(place, Sync::append); }});
+  for (const std::size_t batch : batches) {
+    const Size size{usual, batch};
+    const int put = raw("LMDB: put", Keep::all, size);
+    store("store: accept", Work::accept, size, put);
+    writer("writer: accept", Work::accept, size, put);
+    const int turn = raw("LMDB: put and erase", Keep::turnover, size);
+    store("store: accept, outcome", Work::accept_and_outcome, size, turn);
+    writer("writer: accept, outcome", Work::accept_and_outcome, size, turn);
+  }
+  for (const Size& size : sizes) {
+    if (size.body_bytes == usual) continue;
+    const int turn = raw("LMDB: put and erase", Keep::turnover, size);
+    store("store: accept, outcome", Work::accept_and_outcome, size, turn);
+    writer("writer: accept, outcome", Work::accept_and_outcome, size, turn);
+  }
+  return lines;
 }
 
-void line(std::string_view what, std::size_t batch, double commits, double messages, double seconds) {
-  fmt::print("{:<34} batch {:>6}  {:>8.0f} commits/s  {:>9.0f} messages/s\n", what, batch, commits / seconds,
-             messages / seconds);
-}
-
-// Messages as they come: ids of one clock, bodies shared so that making them costs little.
-class Source {
- public:
-  explicit Source(std::size_t body_bytes)
-      : body_(std::make_shared<const Body>(std::string(body_bytes, 'x'))) {}
-  MessagePtr next() {
-    Message m;
-    m.id = MessageId::make(system_wall(), rng_);
-    m.account.value = "acme";
-    m.key.value = "abcdefghjkmn";
-    m.accepted = m.id.time();
-    m.envelope.reverse_path = "sender@example.org";
-    m.envelope.recipients.push_back({"somebody@example.net"});
-    m.from = "Sender <sender@example.org>";
-    m.subject = "A subject of the usual length, more or less";
-    m.rfc_message_id = "01234567890123456789@example.org";
-    m.body = body_;
-    m.size = body_->size();
-    return std::make_shared<const Message>(std::move(m));
-  }
-
- private:
-  SystemRng rng_;
-  BodyPtr body_;
-};
-
-Attempted delivered(const MessageId& id) {
-  Attempted outcome;
-  outcome.ref = {id, 0};
-  outcome.status = Status::delivered;
-  outcome.event.type = EventType::delivered;
-  outcome.event.at = id.time();
-  outcome.event.stage = "sending the message";
-  outcome.event.host = "mx.example.net [192.0.2.1]:25";
-  outcome.event.reply = {250, "2.0.0", {"Ok: queued as 4ZqFJk1B2Cz3"}};
-  return outcome;
-}
-
-std::string fresh(const Options& options) {
-  std::filesystem::remove_all(options.directory);
-  return options.directory;
-}
-
-std::unique_ptr<Store> open_fresh(const Options& options) {
-  auto store = open_lmdb({.directory = fresh(options)});
-  if (!store) {
-    fmt::print(stderr, "{}\n", store.error().message);
-    std::exit(1);
-  }
-  return std::move(*store);
-}
-
-void stop_on(int code) {
-  if (code == 0) return;
-  fmt::print(stderr, "{}\n", mdb_strerror(code));
-  std::exit(1);
-}
-
-// What LMDB can do at all: one value of a message's size for each message.
-void raw(const Options& options, std::size_t batch) {
-  std::filesystem::create_directories(fresh(options));
-  MDB_env* env = nullptr;
-  stop_on(mdb_env_create(&env));
-  stop_on(mdb_env_set_mapsize(env, 64ull << 30));
-  stop_on(mdb_env_open(env, options.directory.c_str(), MDB_NORDAHEAD, 0600));
-  Source source(options.body_bytes);
-  const std::string value(options.body_bytes, 'x');
-  std::size_t commits = 0;
-  const auto start = Steady::now();
-  for (; since(start) < options.seconds; ++commits) {
-    MDB_txn* txn = nullptr;
-    MDB_dbi dbi = 0;
-    stop_on(mdb_txn_begin(env, nullptr, 0, &txn));
-    stop_on(mdb_dbi_open(txn, nullptr, 0, &dbi));
-    for (std::size_t i = 0; i < batch; ++i) {
-      const MessagePtr m = source.next();
-      MessageId id = m->id;
-      MDB_val k{id.bytes.size(), id.bytes.data()};
-      MDB_val v{value.size(), const_cast<char*>(value.data())};
-      stop_on(mdb_put(txn, dbi, &k, &v, 0));
-    }
-    stop_on(mdb_txn_commit(txn));
-  }
-  line("LMDB, one put a message", batch, static_cast<double>(commits), static_cast<double>(commits * batch),
-       since(start));
-  mdb_env_close(env);
-}
-
-void must_apply(Store& store, const std::vector<Operation>& operations) {
-  if (const auto r = store.apply(operations); !r) {
-    fmt::print(stderr, "{}\n", r.error().message);
-    std::exit(1);
-  }
-}
-
-void accepts(const Options& options, std::size_t batch) {
-  const auto store = open_fresh(options);
-  Source source(options.body_bytes);
-  std::size_t commits = 0;
-  const auto start = Steady::now();
-  for (; since(start) < options.seconds; ++commits) {
-    std::vector<Operation> operations;
-    for (std::size_t i = 0; i < batch; ++i) {
-      MessagePtr m = source.next();
-      const WallTime due = m->accepted;
-      operations.push_back(Accept{std::move(m), due});
-    }
-    must_apply(*store, operations);
-  }
-  line("store, accept", batch, static_cast<double>(commits), static_cast<double>(commits * batch),
-       since(start));
-}
-
-// Each batch accepts some and records that those of the batch before are delivered.
-void accepts_and_outcomes(const Options& options, std::size_t batch) {
-  const auto store = open_fresh(options);
-  Source source(options.body_bytes);
-  std::size_t commits = 0;
-  std::vector<MessageId> before;
-  const auto start = Steady::now();
-  for (; since(start) < options.seconds; ++commits) {
-    std::vector<Operation> operations;
-    for (const auto& id : before) operations.push_back(delivered(id));
-    before.clear();
-    for (std::size_t i = 0; i < batch; ++i) {
-      MessagePtr m = source.next();
-      before.push_back(m->id);
-      const WallTime due = m->accepted;
-      operations.push_back(Accept{std::move(m), due});
-    }
-    must_apply(*store, operations);
-  }
-  line("store, accept and outcome", batch, static_cast<double>(commits), static_cast<double>(commits * batch),
-       since(start));
-}
-
-// A thread that runs what is posted, as a loop does.
-class Runner final : public Executor {
- public:
-  Runner() : thread_([this] { run(); }) {}
-  ~Runner() override {
-    post({});
-    thread_.join();
-  }
-  void post(Task task) override {
-    {
-      const std::lock_guard lock(mutex_);
-      tasks_.push_back(std::move(task));
-    }
-    changed_.notify_one();
-  }
-
- private:
-  void run() {
-    for (;;) {
-      Task task;
-      {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return !tasks_.empty(); });
-        task = std::move(tasks_.front());
-        tasks_.pop_front();
-      }
-      if (!task) return;
-      task();
-    }
-  }
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Task> tasks_;
-  std::thread thread_;
-};
-
-// `clients` messages under way at any moment; each commit of one submits its outcome and the next message.
-struct Load {
-  Writer& writer;
-  Runner& home;
-  Source& source;
-  std::atomic<bool> more = true;
-  std::atomic<std::size_t> accepted = 0, open = 0;
-
-  void one() {
-    MessagePtr m = source.next();
-    const MessageId id = m->id;
-    const WallTime due = m->accepted;
-    const bool taken = writer.submit(Accept{std::move(m), due}, home, [this, id](const Result<void>& result) {
-      if (result) ++accepted;
-      const bool outcome = writer.submit(delivered(id), home, {});
-      if (more && result && outcome)
-        one();
-      else
-        --open;
-    });
-    if (!taken) --open;
-  }
-};
-
-void through_writer(const Options& options, std::size_t clients) {
-  const auto store = open_fresh(options);
-  Source source(options.body_bytes);
-  Runner home;
-  WriterStats stats;
-  double seconds = 0;
-  std::size_t accepted = 0;
-  {
-    ThreadWriter writer(*store, {});
-    Load load{.writer = writer, .home = home, .source = source};
-    load.open = clients;
-    const auto start = Steady::now();
-    home.post([&] {
-      for (std::size_t i = 0; i < clients; ++i) load.one();
-    });
-    std::this_thread::sleep_for(std::chrono::duration<double>(options.seconds));
-    seconds = since(start);
-    stats = writer.stats();
-    accepted = load.accepted;
-    load.more = false;
-    while (load.open > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  line("writer, accept and outcome", clients, static_cast<double>(stats.commits),
-       static_cast<double>(accepted), seconds);
+void speed(const Options& options) {
+  const auto lines = lines_of_speed(options.place);
+  const auto figures = run_all(lines, options.rounds);
+  if (options.json)
+    print_json(lines, figures);
+  else
+    print_table(lines, figures);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
-    fmt::print(stderr, "usage: bench_spool DIRECTORY [BODY_BYTES] [SECONDS_PER_LINE]\n");
-    return 2;
-  }
-  Options options{.directory = std::string(argv[1]) + "/bench_spool"};
-  const std::string_view bytes = argc > 2 ? argv[2] : "3000";
-  const std::string_view seconds = argc > 3 ? argv[3] : "2";
-  std::from_chars(bytes.data(), bytes.data() + bytes.size(), options.body_bytes);
-  std::from_chars(seconds.data(), seconds.data() + seconds.size(), options.seconds);
-  for (const std::size_t batch : {1, 10, 100, 1000, 5000}) raw(options, batch);
-  for (const std::size_t batch : {1, 10, 100, 1000, 5000}) accepts(options, batch);
-  for (const std::size_t batch : {1, 10, 100, 1000, 5000}) accepts_and_outcomes(options, batch);
-  for (const std::size_t clients : {1, 10, 100, 1000, 5000}) through_writer(options, clients);
-  std::filesystem::remove_all(options.directory);
+  Options options;
+  CLI::App app("Benchmarks of the spool. Works in DIRECTORY/bench_spool, and removes that.");
+  app.add_option("--directory", options.place.directory, "on the disk to be measured")->capture_default_str();
+  app.add_flag("--json", options.json, "figures as JSON");
+  app.require_subcommand(1);
+  auto* speed_command =
+      app.add_subcommand("speed", "commits, messages and waiting times, beside raw fdatasync and LMDB");
+  speed_command->add_option("--seconds", options.place.seconds, "of each slice")->capture_default_str();
+  speed_command->add_option("--rounds", options.rounds, "of slices; figures are medians")
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  options.place.directory += "/bench_spool";
+  if (speed_command->parsed()) speed(options);
+  std::filesystem::remove_all(options.place.directory);
   return 0;
 }
