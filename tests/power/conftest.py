@@ -1,0 +1,33 @@
+"""Tests that cut the power of a block device. They need root, FUSE and loop devices."""
+
+import ctypes
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+
+CLONE_NEWNS = 0x00020000  # unshare(2)
+
+
+def missing():
+    if os.geteuid() != 0:
+        return "not root, so nothing can be mounted"
+    for path in ("/dev/fuse", "/dev/loop-control"):
+        if not os.path.exists(path):
+            return f"{path} is missing"
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
+        return f"no mount namespace of its own: {os.strerror(ctypes.get_errno())}"
+    return None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_mounts():
+    """What is mounted here is seen by this process and its children only, and goes with them however they end."""
+    reason = missing()
+    if reason:
+        pytest.skip(f"power cuts: {reason}")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
