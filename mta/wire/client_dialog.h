@@ -15,8 +15,10 @@
 // and replies that are none, end the session: the stream is out of step.
 #pragma once
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -77,6 +79,9 @@ struct Transaction {
   bool smtputf8 = false;
   bool eight_bit = false;
   BodyPtr body;
+  // Called once, just before the final dot becomes output, with the indices of the recipients it is for: from
+  // then on the host may have the message. Must not call the dialog.
+  std::move_only_function<void(std::span<const std::size_t>)> before_end = {};
 };
 
 // What the host, or the connection, said last about this recipient.

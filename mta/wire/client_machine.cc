@@ -214,6 +214,7 @@ void ClientMachine::send_content(Instant now) {
   // A block that has not been fetched yet is enough.
   if (output.bytes() >= settings_.content_block_bytes) return;
   const bool whole = content_->emit(output, settings_.content_block_bytes);
+  if (whole) run_->tell_end();  // nobody has taken the output yet
   enter(whole ? Stage::final_dot : Stage::content, now);
 }
 

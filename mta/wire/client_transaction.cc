@@ -77,6 +77,14 @@ void TransactionRun::decide_rest(const Fact& fact) {
     if (!mine) mine = fact;
 }
 
+void TransactionRun::tell_end() {
+  if (!transaction_.before_end) return;
+  std::vector<std::size_t> undecided;
+  for (std::size_t i = 0; i < facts_.size(); ++i)
+    if (!facts_[i]) undecided.push_back(i);
+  transaction_.before_end(undecided);
+}
+
 TransactionResult TransactionRun::finish(bool tls) {
   TransactionResult result;
   result.tls = tls;

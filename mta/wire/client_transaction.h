@@ -35,6 +35,7 @@ class TransactionRun {
   bool open_at_host() const { return open_; }
 
   void decide_rest(const Fact& fact);  // every recipient without a fact
+  void tell_end();                     // Transaction::before_end
   BodyPtr body() const { return transaction_.body; }
   TransactionResult finish(bool tls);  // every recipient must have its fact
 

@@ -113,6 +113,37 @@ TEST_CASE("client dialog: a hundred recipients are one transaction") {
     CHECK(result->recipients[i].stage == (i % 2 == 0 ? Stage::final_dot : Stage::rcpt));
 }
 
+TEST_CASE("client dialog: the owner hears once when the content is about to end, and for whom") {
+  ClientSettings s = settings();
+  s.content_block_bytes = 1000;
+  Session session("250-PIPELINING\r\n", s);
+  std::string content;
+  while (content.size() < 1500) content += "12345678\r\n";
+  Transaction t = message(content);
+  t.recipients = {"a@x", "b@x", "c@x\r\n", "d@x"};
+  std::vector<std::vector<std::size_t>> told;
+  t.before_end = [&](std::span<const std::size_t> whom) { told.emplace_back(whom.begin(), whom.end()); };
+  session.start(std::move(t));
+  const std::string first = session.say("250 ok\r\n550 5.1.1 no\r\n250 ok\r\n250 ok\r\n354 go\r\n");
+  CHECK(first.find("\r\n.\r\n") == std::string::npos);
+  CHECK(told.empty());
+  session.dialog.on_sent(session.now);
+  CHECK(told == std::vector<std::vector<std::size_t>>{{1, 3}});
+  CHECK(session.dialog.output().take_text().ends_with("\r\n.\r\n"));
+  session.say("250 taken\r\n");
+  CHECK(told.size() == 1);
+}
+
+TEST_CASE("client dialog: the end of a message that nobody is to have is nobody's business") {
+  Session session("250-PIPELINING\r\n");
+  Transaction t = message("x\r\n");
+  bool told = false;
+  t.before_end = [&](std::span<const std::size_t>) { told = true; };
+  session.start(std::move(t));
+  CHECK(session.say("250 ok\r\n550 5.1.1 no\r\n354 go\r\n") == ".\r\n");
+  CHECK_FALSE(told);
+}
+
 TEST_CASE("client dialog: content goes out by the block, each with its own deadline") {
   ClientSettings s = settings();
   s.content_block_bytes = 1000;
