@@ -16,6 +16,7 @@
 #include "mta/queue/scheduler.h"
 #include "mta/wire/server_dialog.h"
 #include "relay-api/api.h"
+#include "spool/in_flight.h"
 #include "spool/lmdb.h"
 #include "spool/writer.h"
 
@@ -59,6 +60,7 @@ struct Config {
   net::SessionLimits sessions;
   spool::LmdbSettings spool;
   spool::WriterSettings writer;
+  spool::InFlightSettings in_flight;
   Duration retention =
       std::chrono::hours(24 * 30);  // closed messages are forgotten this long after acceptance
   intake::IntakeSettings intake;

@@ -79,7 +79,7 @@ std::string explain(const spool::Event& event) {
     if (!event.host.empty()) words += fmt::format(", with {}", event.host);
   }
   if (event.in_doubt)
-    words += "; the connection was lost after the message had been sent, so the host may have it";
+    words += "; the message had been sent by then, so the host may have it";
   return words;
 }
 

@@ -39,10 +39,6 @@ std::string holder(int descriptor) {
 
 }  // namespace
 
-File::~File() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
 Environment::Environment(const LmdbSettings& settings)
     : settings_(settings), can_allocate_(settings.durability != Durability::none) {}
 

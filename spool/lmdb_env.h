@@ -16,6 +16,7 @@
 
 #include "mta/base/result.h"
 #include "spool/codec.h"
+#include "spool/file.h"
 #include "spool/lmdb.h"
 
 namespace relay::spool {
@@ -75,23 +76,6 @@ class Cursor {
   Table table_ = Table::meta;
   MDB_val key_{};
   MDB_val value_{};
-};
-
-// An open file, closed with its owner.
-class File {
- public:
-  File() = default;
-  explicit File(int descriptor) : descriptor_(descriptor) {}
-  File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  File& operator=(File other) noexcept {
-    std::swap(descriptor_, other.descriptor_);
-    return *this;
-  }
-  ~File();
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_ = -1;
 };
 
 class Environment {

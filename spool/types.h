@@ -64,7 +64,7 @@ struct Event {
   wire::Reply reply;   // code 0 if the host gave none
   std::string detail;  // what happened if not a reply: "connection refused"
   bool tls = false;
-  bool in_doubt = false;  // the connection was lost after the final dot
+  bool in_doubt = false;  // the connection was lost, or the relay stopped, after the final dot
   std::uint32_t duration_ms = 0;
 };
 
@@ -107,11 +107,13 @@ struct Accept {
   MessagePtr message;
   WallTime due;
 };  // due: first attempt
-struct Attempted {  // the outcome of one attempt for one recipient
+using Ticket = std::uint32_t;  // an attempt's place in the ledger (see in_flight.h); 0: it has none
+struct Attempted {             // the outcome of one attempt for one recipient
   RecipientRef ref;
   Event event;                     // delivered, deferred or failed
   Status status = Status::queued;  // queued (with due), delivered or failed
   WallTime due;
+  Ticket ticket = 0;  // not stored: the writer settles it after the commit
 };
 struct SetStatus {  // hold, release (queued), cancel, retry now (queued with due)
   RecipientRef ref;

@@ -72,7 +72,7 @@ class Completions {
 }  // namespace
 
 struct ThreadWriter::Impl {
-  Impl(Store& to, const WriterSettings& with) : store(to), settings(with) {}
+  Impl(Store& to, const WriterSettings& with, InFlight* beside) : store(to), settings(with), ledger(beside) {}
 
   bool submit(Operation operation, Executor& home, Committed done);
   void run();
@@ -81,11 +81,13 @@ struct ThreadWriter::Impl {
   void commit_batch();
   void commit_outcomes(const Error& full);
   Result<void> apply(const std::vector<Operation>& some);
+  void note_stored(const std::vector<Operation>& some);
   void put_back(std::vector<Pending> outcomes);
   void finish(Completions& completions);
 
   Store& store;
   const WriterSettings settings;
+  InFlight* const ledger;  // may be null
 
   mutable std::mutex mutex;
   std::condition_variable changed;
@@ -100,14 +102,15 @@ struct ThreadWriter::Impl {
   std::deque<Pending> backlog;        // taken, in front of `queue`
   std::vector<Operation> operations;  // the batch, and
   std::vector<Waiter> waiters;        // who waits for each of it
+  std::vector<Ticket> settled;        // of outcomes just stored
   bool stuck = false;                 // even the outcomes found no room; they are in front of `backlog`
   Result<void> final_error;           // once set, nothing is stored any more
 
   std::thread thread;
 };
 
-ThreadWriter::ThreadWriter(Store& store, WriterSettings settings)
-    : impl_(std::make_unique<Impl>(store, settings)) {
+ThreadWriter::ThreadWriter(Store& store, WriterSettings settings, InFlight* ledger)
+    : impl_(std::make_unique<Impl>(store, settings, ledger)) {
   impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
 }
 
@@ -202,11 +205,21 @@ Result<void> ThreadWriter::Impl::apply(const std::vector<Operation>& some) {
     }
     totals.failed = final;
   }
-  if (applied) return {};
+  if (applied) {
+    note_stored(some);
+    return {};
+  }
   if (!final) return std::unexpected(applied.error());
   log::error("spool: stopped for good, nothing is accepted any more: {}", applied.error().message);
   final_error = std::unexpected(applied.error());
   return final_error;
+}
+
+// These attempts are on record: a crash repeats them no more.
+void ThreadWriter::Impl::note_stored(const std::vector<Operation>& some) {
+  for (const Operation& operation : some)
+    if (const auto* outcome = std::get_if<Attempted>(&operation); outcome && outcome->ticket != 0)
+      settled.push_back(outcome->ticket);
 }
 
 void ThreadWriter::Impl::commit_batch() {
@@ -265,6 +278,9 @@ void ThreadWriter::Impl::finish(Completions& completions) {
     bytes -= completions.bytes();
   }
   completions.post();
+  // The ledger last: nobody waits for it.
+  if (ledger != nullptr && !settled.empty()) ledger->settle(settled);
+  settled.clear();
 }
 
 }  // namespace relay::spool

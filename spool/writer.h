@@ -19,6 +19,7 @@
 
 #include "mta/base/loop.h"
 #include "mta/base/result.h"
+#include "spool/in_flight.h"
 #include "spool/store.h"
 #include "spool/types.h"
 
@@ -50,7 +51,8 @@ struct WriterStats {
 
 class ThreadWriter final : public Writer {
  public:
-  ThreadWriter(Store& store, WriterSettings settings);  // store must outlive it
+  // Both must outlive it. The ledger is told of every attempt whose outcome has been committed.
+  ThreadWriter(Store& store, WriterSettings settings, InFlight* ledger = nullptr);
   ~ThreadWriter() override;
   bool submit(Operation operation, Executor& home, Committed done) override;
   WriterStats stats() const;

@@ -12,6 +12,7 @@
 #include "mta/base/signals.h"
 #include "mta/main/demo_key.h"
 #include "mta/main/worker.h"
+#include "spool/repeats.h"
 
 namespace relay {
 namespace {
@@ -100,15 +101,17 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   if (!options.demo_key_file.empty()) {
     if (auto made = ensure_demo_key(options.demo_key_file, **store); !made) return refuse(made.error());
   }
-  spool::ThreadWriter writer(**store, config.writer);
+  spool::InFlight in_flight(config.spool.directory, config.in_flight);
+  spool::record_repeats(**store, in_flight, system_wall());
+  spool::ThreadWriter writer(**store, config.writer, &in_flight);
   auto keys = intake::KeyRing::load(**store, writer);
   if (!keys) return refuse(keys.error());
   const queue::Router router(config.routes);
   queue::Dispatcher dispatcher(router);
   intake::Intake intake(config.intake, writer, dispatcher);
 
-  const Shared shared{config,     **store, writer,        **keys,       router,
-                      dispatcher, intake,  *incoming_tls, *outgoing_tls};
+  const Shared shared{config, **store,    writer, in_flight,     **keys,
+                      router, dispatcher, intake, *incoming_tls, *outgoing_tls};
   std::vector<std::unique_ptr<Worker>> workers;
   for (auto& loop : loops) {
     auto worker = Worker::make(shared, *loop);

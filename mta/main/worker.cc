@@ -38,8 +38,9 @@ Worker::Worker(const Shared& shared, net::UvLoop& loop, std::unique_ptr<dns::Res
       resolver_(std::move(resolver)),
       outgoing_(loop, shared.config.sessions),
       dialer_(outgoing_, shared.client_tls),
-      scheduler_({loop, dialer_, *resolver_, shared.writer, shared.store, shared.router, rng_},
-                 shared.config.delivery),
+      scheduler_(
+          {loop, dialer_, *resolver_, shared.writer, shared.store, shared.router, rng_, &shared.in_flight},
+          shared.config.delivery),
       api_({loop, rng_, shared.intake, shared.keys, shared.dispatcher, shared.store}, shared.config.api),
       smtp_({loop, rng_, shared.keys, shared.intake}, server_settings(shared.config),
             shared.config.submission.connections, shared.config.sessions, shared.server_tls),

@@ -29,6 +29,7 @@ struct Shared {
   const conf::Config& config;
   const spool::Store& store;
   spool::Writer& writer;
+  spool::InFlight& in_flight;
   intake::KeyRing& keys;
   const queue::Router& router;
   queue::Dispatcher& dispatcher;

@@ -5,11 +5,11 @@
 // of one connection) -> gone (terminal outcome submitted to the writer), or back to waiting with a new due
 // time; held recipients are not in memory's ready or waiting lists but known. The scheduler is the only one
 // that changes a recipient between two commits; the store follows. Everything on the loop's thread. Ports:
-// Loop, Dialer, Resolver, Writer, Store (reads), Rng; all outlive it. Recipients of one message with the same
-// site and due time go in one transaction, at most Settings::recipients_per_transaction. Connections are
-// reused while their site has ready mail, closed after Settings::idle. Memory: a waiting recipient costs
-// under 200 bytes; bodies of accepted mail stay until the first attempt, as long as the sum stays under
-// Settings::body_bytes, later ones are read from the store.
+// Loop, Dialer, Resolver, Writer, Store (reads), Rng, InFlight; all outlive it. Recipients of one message
+// with the same site and due time go in one transaction, at most Settings::recipients_per_transaction.
+// Connections are reused while their site has ready mail, closed after Settings::idle. Memory: a waiting
+// recipient costs under 200 bytes; bodies of accepted mail stay until the first attempt, as long as the sum
+// stays under Settings::body_bytes, later ones are read from the store.
 //
 // A site all of whose hosts fail is in back-off: one transaction's recipients are deferred, the rest stay
 // ready, untouched, until a single probe finds the site well again. So an outage costs a recipient few of its
@@ -31,6 +31,7 @@
 #include "mta/net/dialer.h"
 #include "mta/queue/route.h"
 #include "mta/queue/trouble.h"
+#include "spool/in_flight.h"
 #include "spool/writer.h"
 
 namespace relay::queue {
@@ -77,6 +78,7 @@ class Scheduler {
     const spool::Store& store;
     const Router& router;
     Rng& rng;
+    spool::InFlight* in_flight = nullptr;  // null: attempts under way are noted nowhere
   };
   Scheduler(Ports ports, SchedulerSettings settings);
   ~Scheduler();

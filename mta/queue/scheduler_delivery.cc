@@ -125,6 +125,8 @@ void Scheduler::Impl::on_result(Slot slot, const wire::TransactionResult& result
   Connection& c = connections[slot];
   RELAY_ASSERT(result.recipients.size() == c.recipients.size());
   const std::vector<Slot> recipients = std::exchange(c.recipients, {});
+  const auto tickets = std::exchange(c.tickets, nullptr);
+  std::vector<spool::Ticket> answered_no;
   const bool reused = c.transactions > 1 || c.has_rested;
   bool well = false, lost = false;
   Pauses pauses;
@@ -132,6 +134,10 @@ void Scheduler::Impl::on_result(Slot slot, const wire::TransactionResult& result
     const wire::Fact& fact = result.recipients[i];
     const Verdict verdict = judge(fact);
     const bool answered = std::holds_alternative<wire::Reply>(fact.answer);
+    spool::Ticket ticket = tickets && !tickets->empty() ? (*tickets)[i] : 0;
+    // Certain that the host does not have it: no outcome need be awaited.
+    if (verdict.disposition != Disposition::delivered && !verdict.in_doubt)
+      answered_no.push_back(std::exchange(ticket, 0));
     if (verdict.disposition != Disposition::delivered && verdict.try_next_host && !verdict.in_doubt) {
       refused(c, fact, result.tls);
       c.recipients.push_back(recipients[i]);
@@ -139,8 +145,10 @@ void Scheduler::Impl::on_result(Slot slot, const wire::TransactionResult& result
     }
     well |= answered;
     lost |= !answered && !std::holds_alternative<wire::Unsupported>(fact.answer);
-    conclude(recipients[i], verdict.disposition, event_of(fact, verdict, c, result.tls), pauses, c.message);
+    conclude(recipients[i], verdict.disposition, event_of(fact, verdict, c, result.tls), pauses, c.message,
+             ticket);
   }
+  if (ports.in_flight) ports.in_flight->settle(answered_no);
   if (well)
     site_well(c.site);
   else if (lost && !backing_off.contains(c.site) && hopeful(sites[c.site]) <= 1)
@@ -225,6 +233,7 @@ void Scheduler::Impl::start(Slot slot) {
   transaction.smtputf8 = c.message->envelope.smtputf8;
   transaction.eight_bit = c.message->envelope.eight_bit;
   transaction.body = c.message->body;
+  if (ports.in_flight) note(c, transaction);
   c.state = State::busy;
   ++c.transactions;
   wire::ClientDialog& dialog = *ports.dialer.dialog(c.session);
@@ -235,6 +244,21 @@ void Scheduler::Impl::start(Slot slot) {
   ports.loop.post(guarded([this, at = Handle{slot, connections.generation(slot)}, session = c.session] {
     on_progress(at, session);
   }));
+}
+
+// The attempt goes into the ledger when its content is about to end, even if this scheduler has gone by then.
+void Scheduler::Impl::note(Connection& c, wire::Transaction& transaction) {
+  std::vector<spool::InFlight::Attempt> attempts;
+  for (const Slot r : c.recipients) attempts.push_back({all.ref(r), all[r].attempts});
+  c.tickets = std::make_shared<std::vector<spool::Ticket>>();
+  transaction.before_end = [ledger = ports.in_flight, attempts = std::move(attempts),
+                            tickets = c.tickets](std::span<const std::size_t> undecided) {
+    std::vector<spool::InFlight::Attempt> noted;
+    for (const std::size_t i : undecided) noted.push_back(attempts[i]);
+    const std::vector<spool::Ticket> given = ledger->begin(noted);
+    tickets->resize(attempts.size());
+    for (std::size_t i = 0; i < undecided.size(); ++i) (*tickets)[undecided[i]] = given[i];
+  };
 }
 
 void Scheduler::Impl::rest(Slot slot) {

@@ -45,7 +45,8 @@ struct Connection {
   bool has_rested = false;         // this session has been idle, so its host may have ended it meanwhile
   std::vector<Slot> recipients;    // in flight with it, in the order of the transaction
   spool::MessagePtr message;
-  Instant started;  // the attempt
+  std::shared_ptr<std::vector<spool::Ticket>> tickets;  // in that order; empty until its content ends
+  Instant started;                                      // the attempt
   std::optional<Refusal> refusal;
   TimerId idle_timer;
   Instant idle_since;
@@ -108,6 +109,7 @@ struct Scheduler::Impl {
   bool take_message(Slot connection);
   void unreadable(const std::vector<Slot>& recipients, const Error& error);
   void start(Slot connection);
+  void note(Connection& c, wire::Transaction& transaction);
   void rest(Slot connection);
   void quit(Slot connection);
   void give_back(Slot connection);
@@ -121,10 +123,12 @@ struct Scheduler::Impl {
   // One pause for recipients that failed together with as many attempts, so that they stay together.
   using Pauses = std::map<std::uint32_t, Duration>;
   void conclude(Slot recipient, Disposition disposition, spool::Event event, Pauses& pauses,
-                const spool::MessagePtr& message);
-  void defer(Slot recipient, spool::Event event, Pauses& pauses, const std::string& address);
+                const spool::MessagePtr& message, spool::Ticket ticket = 0);
+  void defer(Slot recipient, spool::Event event, Pauses& pauses, const std::string& address,
+             spool::Ticket ticket);
   void expire(Slot recipient, const std::string& why, const std::string& address);
-  void finish(Slot recipient, spool::Event event, spool::Status status, const std::string& address);
+  void finish(Slot recipient, spool::Event event, spool::Status status, const std::string& address,
+              spool::Ticket ticket);
   void submit(spool::Operation operation);
   bool expired(Slot recipient);
 

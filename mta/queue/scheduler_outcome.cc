@@ -54,7 +54,7 @@ void Scheduler::Impl::refused(Connection& c, const wire::Fact& fact, bool tls) {
 }
 
 void Scheduler::Impl::conclude(Slot recipient, Disposition disposition, spool::Event event, Pauses& pauses,
-                               const spool::MessagePtr& message) {
+                               const spool::MessagePtr& message, spool::Ticket ticket) {
   OpenRecipient& r = all[recipient];
   ++r.attempts;
   event.recipient = r.index;
@@ -67,17 +67,18 @@ void Scheduler::Impl::conclude(Slot recipient, Disposition disposition, spool::E
     case Disposition::delivered:
       event.type = spool::EventType::delivered;
       ++totals.delivered;
-      return finish(recipient, std::move(event), spool::Status::delivered, address);
+      return finish(recipient, std::move(event), spool::Status::delivered, address, ticket);
     case Disposition::failed:
       event.type = spool::EventType::failed;
       ++totals.failed;
-      return finish(recipient, std::move(event), spool::Status::failed, address);
-    case Disposition::deferred: return defer(recipient, std::move(event), pauses, address);
+      return finish(recipient, std::move(event), spool::Status::failed, address, ticket);
+    case Disposition::deferred: return defer(recipient, std::move(event), pauses, address, ticket);
   }
 }
 
 // The last attempt is made when the window ends, and not after it.
-void Scheduler::Impl::defer(Slot recipient, spool::Event event, Pauses& pauses, const std::string& address) {
+void Scheduler::Impl::defer(Slot recipient, spool::Event event, Pauses& pauses, const std::string& address,
+                            spool::Ticket ticket) {
   const OpenRecipient& r = all[recipient];
   event.type = spool::EventType::deferred;
   ++totals.deferred;
@@ -89,7 +90,7 @@ void Scheduler::Impl::defer(Slot recipient, spool::Event event, Pauses& pauses, 
   const WallTime due_wall = wall_of(due);
   log_outcome(event, all.ref(recipient), address, r.attempts, " next=" + format_rfc3339(due_wall));
   const std::string why = event.reply.code != 0 ? event.reply.text() : event.detail;
-  submit(spool::Attempted{all.ref(recipient), std::move(event), spool::Status::queued, due_wall});
+  submit(spool::Attempted{all.ref(recipient), std::move(event), spool::Status::queued, due_wall, ticket});
   if (last) return expire(recipient, why, address);
   put(recipient, Place::waiting, due);
 }
@@ -107,13 +108,13 @@ void Scheduler::Impl::expire(Slot recipient, const std::string& why, const std::
   event.detail = "4.4.7 delivery time expired after " + span_text(settings.retry.window);
   if (!why.empty()) event.detail += "; last: " + why;
   ++totals.failed;
-  finish(recipient, std::move(event), spool::Status::failed, address);
+  finish(recipient, std::move(event), spool::Status::failed, address, 0);
 }
 
 void Scheduler::Impl::finish(Slot recipient, spool::Event event, spool::Status status,
-                             const std::string& address) {
+                             const std::string& address, spool::Ticket ticket) {
   log_outcome(event, all.ref(recipient), address, all[recipient].attempts, "");
-  submit(spool::Attempted{all.ref(recipient), std::move(event), status, {}});
+  submit(spool::Attempted{all.ref(recipient), std::move(event), status, {}, ticket});
   forget(recipient);
 }
 

@@ -1,6 +1,7 @@
 #include "tests/sim/sim_writer.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace relay::sim {
@@ -40,8 +41,15 @@ void SimWriter::commit() {
     ++commits_;
   }
   if (crash == Crash::after_commit) return;
+  if (in_flight != nullptr && result) settle(operations);
   for (Waiter& waiter : waiters)
     if (waiter.done) waiter.home->post([done = std::move(waiter.done), result]() mutable { done(result); });
+}
+
+void SimWriter::settle(const std::vector<spool::Operation>& stored) {
+  for (const spool::Operation& operation : stored)
+    if (const auto* outcome = std::get_if<spool::Attempted>(&operation))
+      in_flight->settle(std::array{outcome->ticket});
 }
 
 }  // namespace relay::sim

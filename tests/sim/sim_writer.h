@@ -24,6 +24,7 @@ class SimWriter final : public spool::Writer {
   std::uint64_t commits() const { return commits_; }
   std::uint64_t stale() const { return stale_; }
 
+  spool::InFlight* in_flight = nullptr;  // told of outcomes committed
   Duration latency = std::chrono::milliseconds(3);
   Duration linger = std::chrono::milliseconds(20);
 
@@ -34,6 +35,7 @@ class SimWriter final : public spool::Writer {
   };
   void arm();
   void commit();
+  void settle(const std::vector<spool::Operation>& stored);
 
   SimLoop& loop_;
   spool::Store& store_;

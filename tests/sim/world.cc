@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "spool/lmdb.h"
+#include "spool/repeats.h"
 
 namespace relay::sim {
 
@@ -37,6 +38,7 @@ World::~World() {
   net.crash();
   loop.forget_all();
   writer.reset();
+  in_flight.reset();
   store.reset();
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
@@ -58,10 +60,13 @@ void World::start() {
   auto opened = spool::open_lmdb(lmdb);
   if (!opened) FAIL(opened.error().message);
   store = std::move(*opened);
+  in_flight = std::make_unique<spool::InFlight>(directory_, spool::InFlightSettings{.places = 1000});
+  for (const RecipientRef& ref : spool::record_repeats(*store, *in_flight, loop.wall())) ++repeats[ref];
   writer = std::make_unique<SimWriter>(loop, *store);
   writer->crash_at = crash_at;
+  writer->in_flight = in_flight.get();
   scheduler = std::make_unique<queue::Scheduler>(
-      queue::Scheduler::Ports{loop, net, resolver, *writer, *store, *router, rng}, settings);
+      queue::Scheduler::Ports{loop, net, resolver, *writer, *store, *router, rng, in_flight.get()}, settings);
   const auto scanned = store->scan_queue([&](spool::QueueEntry entry) {
     scheduler->restore(entry);
     return true;
@@ -122,6 +127,7 @@ void World::crash() {
   net.crash();
   loop.forget_all();
   writer.reset();
+  in_flight.reset();
   store.reset();
   start();
 }
@@ -137,6 +143,7 @@ void World::restart() {
   loop.run_for(std::chrono::hours(1));  // what still calls back must find nothing
   REQUIRE(net.open() == 0);
   writer.reset();
+  in_flight.reset();
   store.reset();
   start();
 }

@@ -66,9 +66,11 @@ class World {
   queue::SchedulerSettings settings;
   std::unique_ptr<queue::Router> router;
   std::unique_ptr<spool::Store> store;
+  std::unique_ptr<spool::InFlight> in_flight;
   std::unique_ptr<SimWriter> writer;
   std::unique_ptr<queue::Scheduler> scheduler;
   std::map<MessageId, Sent> ledger;
+  std::map<RecipientRef, std::uint32_t> repeats;  // as starts have counted them
   std::uint32_t crashes = 0, restarts = 0;
   bool controlled = false;  // someone retried by hand: pauses may be shorter
   std::function<SimWriter::Crash(std::uint64_t)> crash_at;

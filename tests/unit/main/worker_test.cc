@@ -92,6 +92,7 @@ struct Relay {
   conf::Config config;
   net::UvLoop loop;
   std::unique_ptr<spool::Store> store;
+  std::unique_ptr<spool::InFlight> in_flight;
   std::unique_ptr<spool::ThreadWriter> writer;
   std::unique_ptr<intake::KeyRing> keys;
   std::unique_ptr<queue::Router> router;
@@ -111,13 +112,14 @@ struct Relay {
     config.http.listeners = {{"127.0.0.1", free_port(), false}};
     config.routes = {{.pattern = "*", .to = queue::HostPort{"127.0.0.1", host}}};
     store = std::move(spool::open_lmdb(config.spool)).value();
-    writer = std::make_unique<spool::ThreadWriter>(*store, config.writer);
+    in_flight = std::make_unique<spool::InFlight>(config.spool.directory, config.in_flight);
+    writer = std::make_unique<spool::ThreadWriter>(*store, config.writer, in_flight.get());
     keys = std::move(intake::KeyRing::load(*store, *writer)).value();
     router = std::make_unique<queue::Router>(config.routes);
     dispatcher = std::make_unique<queue::Dispatcher>(*router);
     intake = std::make_unique<intake::Intake>(config.intake, *writer, *dispatcher);
-    worker = std::move(Worker::make({config, *store, *writer, *keys, *router, *dispatcher, *intake, nullptr,
-                                     std::move(net::TlsContext::client(false)).value()},
+    worker = std::move(Worker::make({config, *store, *writer, *in_flight, *keys, *router, *dispatcher,
+                                     *intake, nullptr, std::move(net::TlsContext::client(false)).value()},
                                     loop))
                  .value();
     dispatcher->add(loop, worker->scheduler());
