@@ -11,7 +11,7 @@
 // fails with Errc::full. A batch in which nobody waits (every `done` is empty) may linger, so that outcomes
 // share the commits of new mail; a crash then forgets them, and those attempts may be repeated. ThreadWriter
 // owns one thread; its destructor commits what was submitted, then joins. In simulation tests/sim's writer
-// implements the same interface on the virtual clock.
+// decides by the same Committer on a virtual clock.
 #pragma once
 #include <chrono>
 #include <functional>

@@ -265,6 +265,25 @@ TEST_CASE("outcomes that find no room wait for it, in front of what came later")
   CHECK(heard.all == Said{{2, ok}, {4, ok}, {5, ok}});
 }
 
+TEST_CASE("mail behind outcomes that find no room does not wait with them") {
+  FakeStore store;
+  Home home;
+  Heard heard;
+  store.answer([](std::span<const Operation>) -> Result<Applied> { return fail(Errc::full, "no room"); });
+  WriterSettings settings;
+  settings.full_pause = std::chrono::hours(1);
+  settings.batch_operations = 2;
+  ThreadWriter writer(store, settings);
+  store.close();
+  CHECK(writer.submit(mail(1), home, heard.as(1)));
+  store.wait_for_batch(1);
+  for (std::uint32_t n = 2; n <= 5; ++n) CHECK(writer.submit(outcome(n), home, heard.as(n)));
+  CHECK(writer.submit(mail(6), home, heard.as(6)));
+  store.open();
+  home.run_until([&] { return heard.all.size() == 2; });
+  CHECK(heard.all == Said{{1, Errc::full}, {6, Errc::full}});
+}
+
 TEST_CASE("a writer that ends while the store is full says so to those who wait") {
   FakeStore store;
   Home home;

@@ -1,0 +1,85 @@
+// Committer: what a writer does with the operations submitted to it, all but the waiting. ThreadWriter runs
+// it on a thread and tests/sim on a virtual clock, so both decide the same. It cuts batches, takes apart one
+// that finds no room, keeps outcomes until they find some, and after a final error stores nothing more.
+//
+// Not synchronized: one thread at a time, the one that may call Store::apply.
+#pragma once
+#include <deque>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "spool/in_flight.h"
+#include "spool/writer.h"
+
+namespace relay::spool {
+
+// Who is told about an operation, and what it holds of the writer's bound meanwhile.
+struct Waiter {
+  Executor* home;
+  Committed done;  // may be empty: nobody waits
+  std::size_t bytes;
+};
+
+struct Submitted {
+  Operation operation;
+  Waiter waiter;
+};
+
+// Attempted and SetStatus: not refused for want of room.
+bool is_outcome(const Operation& operation);
+// What an operation takes in memory and in a commit, roughly, in bytes.
+std::size_t cost(const Operation& operation);
+
+// What a batch has come to.
+class Completions {
+ public:
+  void add(Waiter& waiter, const Result<void>& result);
+  void add_settled(const Operation& stored);
+  std::size_t bytes() const { return bytes_; }  // to be given back to the writer's bound
+  // Tells those who wait, once for each executor and in order of submission; then the ledger, for which
+  // nobody waits, if there is one.
+  void post(InFlight* ledger);
+
+ private:
+  struct Call {
+    Committed done;
+    Result<void> result;
+  };
+  std::vector<Call>& group(Executor* home);
+  std::vector<std::pair<Executor*, std::vector<Call>>> groups_;
+  std::vector<Ticket> settled_;
+  std::size_t bytes_ = 0;
+};
+
+class Committer {
+ public:
+  Committer(Store& store, const WriterSettings& settings) : store_(store), settings_(settings) {}
+
+  void take(std::deque<Submitted>& submitted);  // all, behind what waits already
+  bool idle() const { return backlog_.empty(); }
+  // Outcomes have found no room: commit() again after settings.full_pause, whatever else comes.
+  bool stuck() const { return stuck_; }
+  // One batch of what waits. `last`: outcomes that find no room fail and are not kept.
+  Completions commit(bool last);
+  const WriterStats& stats() const { return stats_; }
+
+ private:
+  struct Batch {
+    std::vector<Operation> operations;
+    std::vector<Waiter> waiters;  // of each
+  };
+  Batch cut();
+  Result<void> apply(std::span<const Operation> some, Completions& completions);
+  void without_room(Batch batch, const Error& full, bool last, Completions& completions);
+  void refuse_what_waits(const Result<void>& refused, Completions& completions);
+
+  Store& store_;
+  const WriterSettings settings_;
+  std::deque<Submitted> backlog_;
+  bool stuck_ = false;
+  Result<void> final_error_;  // once set, nothing is stored any more
+  WriterStats stats_;
+};
+
+}  // namespace relay::spool
