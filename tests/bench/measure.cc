@@ -1,12 +1,12 @@
 #include "tests/bench/measure.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <ctime>
+#include <fstream>
 
 namespace relay::bench {
 namespace {
@@ -47,10 +47,14 @@ constexpr std::string_view names[] = {"commits_per_s", "messages_per_s", "mb_per
 double thread_cpu() { return seconds_of(CLOCK_THREAD_CPUTIME_ID); }
 double process_cpu() { return seconds_of(CLOCK_PROCESS_CPUTIME_ID); }
 
-std::uint64_t bytes_to_disk() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::uint64_t>(usage.ru_oublock) * 512;
+// As passed to write(2) and its kind. What the kernel charges a process for (ru_oublock) is whole folios of
+// up to megabytes, however little of them is written.
+std::uint64_t bytes_written() {
+  std::ifstream io("/proc/self/io");
+  std::string name;
+  for (std::uint64_t value = 0; io >> name >> value;)
+    if (name == "wchar:") return value;
+  return 0;
 }
 
 void stop(std::string_view why) {

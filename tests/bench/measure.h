@@ -23,7 +23,7 @@ inline double since(Steady::time_point start) {
 
 double thread_cpu();                           // seconds, of the calling thread
 double process_cpu();                          // seconds, of all threads
-std::uint64_t bytes_to_disk();                 // that this process has caused to be written
+std::uint64_t bytes_written();                 // by this process's write calls
 [[noreturn]] void stop(std::string_view why);  // a benchmark that cannot go on
 
 template <class T>

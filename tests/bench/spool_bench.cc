@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "tests/bench/mixed.h"
 #include "tests/bench/speed.h"
 
 namespace {
@@ -15,6 +16,7 @@ struct Options {
   Place place{.directory = "/tmp"};
   int rounds = 5;
   bool json = false;
+  MixedSettings mixed;
 };
 
 constexpr std::size_t batches[] = {1, 10, 100, 1000};
@@ -80,9 +82,22 @@ int main(int argc, char** argv) {
   speed_command->add_option("--seconds", options.place.seconds, "of each slice")->capture_default_str();
   speed_command->add_option("--rounds", options.rounds, "of slices; figures are medians")
       ->capture_default_str();
+  auto* mixed_command =
+      app.add_subcommand("mixed", "a long life of mixed mail: does the file grow, does the rate fall?");
+  const auto mixed_option = [&](const char* name, auto& value, const char* what) {
+    mixed_command->add_option(name, value, what)->capture_default_str();
+  };
+  mixed_option("--messages", options.mixed.messages, "to accept");
+  mixed_option("--intervals", options.mixed.intervals, "rows of the table");
+  mixed_option("--waiting", options.mixed.waiting, "at once");
+  mixed_option("--deferred", options.mixed.deferred, "share of recipients not delivered at once");
+  mixed_option("--life", options.mixed.life, "mean life of those, in messages accepted meanwhile");
+  mixed_option("--retention", options.mixed.retention, "of closed messages, in the same");
+  mixed_option("--seed", options.mixed.seed, "of sizes, recipients and lives");
   CLI11_PARSE(app, argc, argv);
   options.place.directory += "/bench_spool";
   if (speed_command->parsed()) speed(options);
+  if (mixed_command->parsed()) mixed_run(options.place, options.mixed);
   std::filesystem::remove_all(options.place.directory);
   return 0;
 }

@@ -1,0 +1,76 @@
+// Watch: a store that hands everything on to another, and prints how it fares every so many messages.
+#pragma once
+#include <atomic>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "spool/store.h"
+#include "tests/bench/look.h"
+#include "tests/bench/measure.h"
+
+namespace relay::bench {
+
+// How much mail has an open recipient. Written by one thread, the totals read by any.
+class Live {
+ public:
+  void opened(const MessageId& id, std::uint32_t recipients, std::uint64_t bytes);
+  void closed(const MessageId& id);  // one recipient of it
+  std::uint64_t messages() const { return messages_; }
+  std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  struct Open {
+    std::uint32_t recipients;
+    std::uint64_t bytes;
+  };
+  std::unordered_map<MessageId, Open> open_;
+  std::atomic<std::uint64_t> messages_ = 0, bytes_ = 0;
+};
+
+class Watch final : public spool::Store {
+ public:
+  Watch(spool::Store& store, const Live& live, std::string directory, std::uint64_t interval);
+
+  // After a commit, on the thread of the writer, so that nothing is written while the file is looked at; the
+  // time this takes is not counted.
+  Result<spool::Applied> apply(std::span<const spool::Operation> batch) override;
+  void summary() const;
+
+  Result<std::optional<spool::MessageView>> find(MessageId id) const override { return store_.find(id); }
+  Result<spool::MessagePtr> load(MessageId id) const override { return store_.load(id); }
+  Result<std::vector<spool::MessageView>> list(const spool::MessageQuery& query) const override {
+    return store_.list(query);
+  }
+  Result<std::vector<spool::QueueRow>> list_queue(const spool::QueueQuery& query) const override {
+    return store_.list_queue(query);
+  }
+  Result<spool::Counts> counts() const override { return store_.counts(); }
+  Result<std::vector<spool::ApiKey>> keys() const override { return store_.keys(); }
+  Result<void> scan_queue(const std::function<bool(spool::QueueEntry)>& each) const override {
+    return store_.scan_queue(each);
+  }
+
+ private:
+  struct Interval {
+    Steady::time_point start = Steady::now();
+    double cpu = process_cpu();
+    std::uint64_t written = bytes_written();
+    std::uint64_t messages = 0, bytes = 0;
+    std::vector<double> commits;  // seconds each
+  };
+  struct Row {
+    double messages_per_s, used_bytes;
+  };
+  void row();
+
+  spool::Store& store_;
+  const Live& live_;
+  const std::string directory_;
+  const std::uint64_t interval_;
+  std::uint64_t messages_ = 0;
+  Interval now_;
+  std::vector<Row> rows_;
+};
+
+}  // namespace relay::bench
