@@ -5,6 +5,7 @@
 // everything after it reads as zero. Each record stands in a frame: version, CRC-32C, payload. The checksum
 // covers the table and the key too, so a record that lies under another's key is found. Pure; any thread.
 #pragma once
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -26,6 +27,8 @@ enum class Table : std::uint8_t {
   keys = 7,
   accounts = 8,
 };
+inline constexpr std::array all_tables = {Table::meta,  Table::messages, Table::rest, Table::bodies,
+                                          Table::queue, Table::events,   Table::keys, Table::accounts};
 std::string_view name(Table table);
 
 class Sink {

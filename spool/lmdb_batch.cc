@@ -44,9 +44,9 @@ std::uint64_t space_for_new_mail(std::span<const Operation> batch) {
   constexpr std::uint64_t recipient_bytes = 1024;  // address, queue row, and the first event to come
   std::uint64_t bytes = 0;
   for (const auto& operation : batch)
-    if (const auto* accept = std::get_if<Accept>(&operation))
-      bytes += message_bytes + recipient_bytes * accept->message->envelope.recipients.size() +
-               (accept->message->body ? accept->message->body->size() : 0);
+    if (const Message* message = new_message(operation))
+      bytes += message_bytes + recipient_bytes * message->envelope.recipients.size() +
+               (message->body ? message->body->size() : 0);
   return bytes;
 }
 
@@ -88,6 +88,7 @@ Result<void> Batch::add(const Operation& operation) {
     Result<void> operator()(const SetStatus& o) const {
       return batch.change(o.ref, o.event, o.status, o.due, false);
     }
+    Result<void> operator()(const Restore& o) const { return batch.restore(o); }
     Result<void> operator()(const PutKey& o) const { return batch.put_key(o.key); }
     Result<void> operator()(const Purge& o) const { return batch.purge(o); }
   };
@@ -99,10 +100,8 @@ Result<void> Batch::add(const Operation& operation) {
 Result<void> Batch::accept(const Accept& accept) {
   const Message& message = *accept.message;
   const auto& recipients = message.envelope.recipients;
-  const std::size_t per_chunk = value_bytes_ - frame_bytes;
   // Without a recipient it is closed from the start, and a closed message has no body.
-  const std::uint64_t bytes = message.body && !recipients.empty() ? message.body->size() : 0;
-  const auto chunks = static_cast<std::uint32_t>((bytes + per_chunk - 1) / per_chunk);
+  const std::uint32_t chunks = message.body && !recipients.empty() ? chunks_of(message.body->size()) : 0;
   const auto fresh = put_message(message, chunks);
   if (!fresh) return std::unexpected(fresh.error());
   if (!*fresh) {
@@ -116,13 +115,30 @@ Result<void> Batch::accept(const Accept& accept) {
     row.due = accept.due;
     row.accepted = message.accepted;
     row.domain = wire::domain_of(recipients[i].address);
-    const RowKey key = RowKey::recipient({message.id, i});
-    begin_frame(scratch_.record);
-    encode_queue(row, scratch_.record);
-    seal(Table::queue, key.view(), scratch_.record);
-    if (auto r = queue_.put(key.view(), scratch_.record); !r) return r;
+    if (auto r = put_row({message.id, i}, row); !r) return r;
   }
   return accounts_.put(RowKey::account(message.account, message.id).view(), {});
+}
+
+std::uint32_t Batch::chunks_of(std::uint64_t bytes) const {
+  const std::size_t per_chunk = value_bytes_ - frame_bytes;
+  return static_cast<std::uint32_t>((bytes + per_chunk - 1) / per_chunk);
+}
+
+Result<void> Batch::put_row(const RecipientRef& ref, const QueueRecord& row) {
+  const RowKey key = RowKey::recipient(ref);
+  begin_frame(scratch_.record);
+  encode_queue(row, scratch_.record);
+  seal(Table::queue, key.view(), scratch_.record);
+  return queue_.put(key.view(), scratch_.record);
+}
+
+Result<void> Batch::put_event(const RecipientRef& ref, std::uint32_t number, const EventRecord& event) {
+  const RowKey key = RowKey::event(ref, number);
+  begin_frame(scratch_.record);
+  encode_event(event.event, event.status, event.attempts, scratch_.record);
+  seal(Table::events, key.view(), scratch_.record);
+  return events_.put(key.view(), scratch_.record);
 }
 
 // The record in pieces of one page: the first is the row of `messages`, the others are rows of `rest`.

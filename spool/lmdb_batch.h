@@ -37,6 +37,10 @@ class Batch {
   Batch(Cursor messages, Cursor rest, Cursor bodies, Cursor queue, Cursor events, Cursor keys,
         Cursor accounts, Progress& progress, Scratch& scratch, std::size_t value_bytes);
   Result<void> accept(const Accept& accept);
+  Result<void> restore(const Restore& restore);
+  Result<void> put_row(const RecipientRef& ref, const QueueRecord& row);
+  Result<void> put_event(const RecipientRef& ref, std::uint32_t number, const EventRecord& event);
+  std::uint32_t chunks_of(std::uint64_t bytes) const;
   Result<bool> put_message(const Message& message, std::uint32_t chunks);
   Result<void> put_body(const Message& message);
   Result<void> change(const RecipientRef& ref, const Event& event, Status status, WallTime due, bool attempt);

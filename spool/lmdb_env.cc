@@ -20,8 +20,6 @@ namespace {
 constexpr std::string_view format_version = "1";
 constexpr std::size_t page_header_bytes = 16;  // of an LMDB page
 constexpr unsigned max_readers = 510;          // at one moment; each thread holds one for microseconds
-constexpr std::array tables = {Table::meta,  Table::messages, Table::rest, Table::bodies,
-                               Table::queue, Table::events,   Table::keys, Table::accounts};
 
 std::string reason(int code) { return std::system_category().message(code); }
 
@@ -92,7 +90,7 @@ Result<void> Environment::open_env() {
   const unsigned flags =
       MDB_NOTLS | MDB_NORDAHEAD | (settings_.durability == Durability::none ? MDB_NOSYNC : 0);
   int code = mdb_env_set_mapsize(raw, settings_.map_bytes);
-  if (code == 0) code = mdb_env_set_maxdbs(raw, tables.size());
+  if (code == 0) code = mdb_env_set_maxdbs(raw, all_tables.size());
   if (code == 0) code = mdb_env_set_maxreaders(raw, max_readers);
   if (code == 0) code = mdb_env_open(raw, settings_.directory.c_str(), flags, 0600);
   if (code != 0) return lmdb_failure(code, doing);
@@ -143,7 +141,7 @@ Result<void> Environment::check_format() {
 Result<void> Environment::open_tables() {
   auto txn = Txn::begin_write(*this);
   if (!txn) return std::unexpected(txn.error());
-  for (const Table table : tables) {
+  for (const Table table : all_tables) {
     const int code = mdb_dbi_open(txn->get(), std::string(name(table)).c_str(), MDB_CREATE,
                                   &dbis_[static_cast<std::size_t>(table)]);
     if (code != 0) return lmdb_failure(code, fmt::format("open the spool's table {}", name(table)));

@@ -93,6 +93,8 @@ RecipientRef recipient_of(std::string_view key) {
   return {message_of(key), key.size() >= 20 ? number_at(key, 16) : 0};
 }
 
+std::uint32_t event_number(std::string_view key) { return key.size() >= 24 ? number_at(key, 20) : 0; }
+
 std::string describe(Table table, std::string_view key) {
   if (table == Table::keys) return fmt::format("key {}", key);
   if (table == Table::meta || table == Table::accounts || key.size() < 16) return "its own";

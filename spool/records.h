@@ -33,8 +33,9 @@ class RowKey {
   std::size_t size_ = 0;
 };
 
-MessageId message_of(std::string_view key);       // of messages, rest, bodies, queue and events
-RecipientRef recipient_of(std::string_view key);  // of queue and events
+MessageId message_of(std::string_view key);        // of messages, rest, bodies, queue and events
+RecipientRef recipient_of(std::string_view key);   // of queue and events
+std::uint32_t event_number(std::string_view key);  // of events: the sequence
 // "msg_…", "msg_…, recipient 3": for sentences about damage.
 std::string describe(Table table, std::string_view key);
 
@@ -57,11 +58,6 @@ struct QueueRecord {
 void encode_queue(const QueueRecord& record, std::string& out);
 std::optional<QueueRecord> decode_queue(std::string_view payload);
 
-struct EventRecord {
-  Event event;
-  Status status = Status::queued;  // of the recipient after the event
-  std::uint32_t attempts = 0;      // the same
-};
 void encode_event(const Event& event, Status status, std::uint32_t attempts, std::string& out);
 std::optional<EventRecord> decode_event(std::uint32_t recipient, std::string_view payload);
 

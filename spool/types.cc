@@ -27,4 +27,10 @@ std::string_view text(EventType type) {
   return "unknown";
 }
 
+const Message* new_message(const Operation& operation) {
+  if (const auto* accept = std::get_if<Accept>(&operation)) return accept->message.get();
+  if (const auto* restore = std::get_if<Restore>(&operation)) return restore->message.get();
+  return nullptr;
+}
+
 }  // namespace relay::spool

@@ -68,6 +68,13 @@ struct Event {
   std::uint32_t duration_ms = 0;
 };
 
+// An event and what it left.
+struct EventRecord {
+  Event event;
+  Status status = Status::queued;  // of the recipient after the event
+  std::uint32_t attempts = 0;      // the same
+};
+
 struct RecipientState {
   std::string address;
   Status status = Status::queued;
@@ -121,6 +128,16 @@ struct SetStatus {  // hold, release (queued), cancel, retry now (queued with du
   Status status = Status::held;
   WallTime due;
 };
+struct Restore {  // a message as another spool had it, with all that happened to it
+  struct Recipient {
+    Status status = Status::queued;
+    std::uint32_t attempts = 0;
+    WallTime due;                     // of an open one
+    std::vector<EventRecord> events;  // in their order
+  };
+  MessagePtr message;  // with its body if a recipient is open
+  std::vector<Recipient> recipients;
+};
 struct PutKey {
   ApiKey key;
 };  // insert or replace
@@ -128,7 +145,8 @@ struct Purge {
   WallTime before;
   std::uint32_t at_most = 1000;
 };  // forget closed messages accepted before
-using Operation = std::variant<Accept, Attempted, SetStatus, PutKey, Purge>;
+using Operation = std::variant<Accept, Attempted, SetStatus, Restore, PutKey, Purge>;
+const Message* new_message(const Operation& operation);  // that it adds; null if it adds none
 
 // ---- queries ----
 struct MessageQuery {

@@ -1,0 +1,41 @@
+// Batch::restore: a message with its history, in one go.
+#include <algorithm>
+
+#include "spool/lmdb_batch.h"
+#include "spool/restore.h"
+
+namespace relay::spool {
+
+Result<void> Batch::restore(const Restore& restore) {
+  if (auto r = check_legal(restore); !r) return r;
+  const Message& message = *restore.message;
+  const bool open = std::any_of(restore.recipients.begin(), restore.recipients.end(),
+                                [](const auto& recipient) { return !terminal(recipient.status); });
+  const std::uint32_t chunks = open ? chunks_of(message.size) : 0;
+  const auto fresh = put_message(message, chunks);
+  if (!fresh) return std::unexpected(fresh.error());
+  if (!*fresh) {
+    ++applied_.stale;
+    return {};
+  }
+  if (chunks > 0)
+    if (auto r = put_body(message); !r) return r;
+  for (std::uint32_t i = 0; i < restore.recipients.size(); ++i) {
+    const Restore::Recipient& recipient = restore.recipients[i];
+    const RecipientRef ref{message.id, i};
+    for (std::uint32_t number = 0; number < recipient.events.size(); ++number)
+      if (auto r = put_event(ref, number, recipient.events[number]); !r) return r;
+    if (terminal(recipient.status)) continue;
+    QueueRecord row;
+    row.status = recipient.status;
+    row.attempts = recipient.attempts;
+    row.next_event = static_cast<std::uint32_t>(recipient.events.size());
+    row.due = recipient.due;
+    row.accepted = message.accepted;
+    row.domain = wire::domain_of(message.envelope.recipients[i].address);
+    if (auto r = put_row(ref, row); !r) return r;
+  }
+  return accounts_.put(RowKey::account(message.account, message.id).view(), {});
+}
+
+}  // namespace relay::spool
