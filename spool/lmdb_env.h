@@ -89,6 +89,9 @@ class Environment {
   // Whether `bytes` more can be written and the reserve for outcomes stays. The writer's thread alone.
   Result<bool> has_room(std::uint64_t bytes);
   bool disk_is_full() const;
+  // Removes what programs that were killed while they read have left among the readers; the pages of the
+  // commit they read could not be used anew otherwise.
+  void forget_dead_readers() const { mdb_reader_check(env_.get(), nullptr); }
 
  private:
   struct Close {

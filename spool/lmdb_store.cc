@@ -13,6 +13,8 @@ Result<std::unique_ptr<Store>> open_lmdb(const LmdbSettings& settings) {
 }
 
 Result<Applied> LmdbStore::apply(std::span<const Operation> batch) {
+  constexpr std::uint64_t reader_check_batches = 64;  // it costs a few system calls
+  if (batches_++ % reader_check_batches == 0) environment_->forget_dead_readers();
   if (const std::uint64_t bytes = space_for_new_mail(batch); bytes > 0) {
     const auto room = environment_->has_room(bytes);
     if (!room) return std::unexpected(room.error());

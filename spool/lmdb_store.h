@@ -28,8 +28,9 @@ class LmdbStore final : public Store {
   Result<Applied> add_all(const Txn& txn, std::span<const Operation> batch, Progress& progress);
 
   std::unique_ptr<Environment> environment_;
-  Progress progress_;  // the writer's
-  Scratch scratch_;    // the writer's
+  Progress progress_;          // the writer's
+  Scratch scratch_;            // the writer's
+  std::uint64_t batches_ = 0;  // the same
 };
 
 }  // namespace relay::spool
