@@ -11,18 +11,19 @@ EDGES = {
     "mta/mime": ["mta/base", "mta/wire"],
     "mta/dns": ["mta/base", "mta/wire"],
     "spool": ["mta/base", "mta/wire"],
+    "spool/inspect": ["mta/base", "mta/wire", "spool"],
     "mta/net": ["mta/base", "mta/wire"],
     "mta/sink": ["mta/base", "mta/wire", "mta/net"],
     "mta/queue": ["mta/base", "mta/wire", "mta/dns", "spool", "mta/net"],
     "mta/intake": ["mta/base", "mta/wire", "mta/mime", "spool", "mta/queue"],
     "relay-api": ["mta/base", "mta/wire", "mta/mime", "spool", "mta/net", "mta/queue", "mta/intake"],
-    "relay-api/ctl": ["mta/base", "mta/wire", "mta/sink", "relay-api"],
+    "relay-api/ctl": ["mta/base", "mta/wire", "spool", "spool/inspect", "mta/sink", "relay-api"],
     "conf": None,  # sees all
     "mta/main": None,
 }
 # A library is included by its folder alone.
 LIBRARIES = {
-    r"uv\.h": ["mta/net"], r"llhttp\.h": ["mta/net"], r"lmdb\.h": ["spool"], r"yaml-cpp/.*": ["conf"],
+    r"uv\.h": ["mta/net"], r"llhttp\.h": ["mta/net"], r"lmdb\.h": ["spool", "spool/inspect"], r"yaml-cpp/.*": ["conf"],
     r"unbound\.h": ["mta/dns"], r"gmime/.*": ["mta/mime"], r"boost/json.*": ["relay-api", "relay-api/ctl", "mta/sink"],
     r"openssl/.*": ["mta/base", "mta/net"], r"curl/.*": ["relay-api/ctl"], r"CLI/.*": ["relay-api/ctl", "mta/main"],
     r"spdlog/.*": ["mta/base"], r"idn2\.h": ["mta/wire"],

@@ -1,0 +1,251 @@
+#include "spool/inspect/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "spool/inspect/check_message.h"
+#include "spool/inspect/page_account.h"
+#include "spool/inspect/stored.h"
+
+namespace relay::spool {
+namespace {
+
+constexpr std::string_view known_format = "1";
+// One view of a running spool: tens of milliseconds.
+constexpr std::uint64_t slice_messages = 5000;
+constexpr std::uint64_t slice_bytes = 32u << 20;
+constexpr std::uint64_t slice_accounts = 20'000;
+
+struct MetaRows {
+  std::optional<std::string> format, created;
+  std::vector<std::string> others;
+};
+
+MetaRows read_meta(const View& view, const Tables& tables, Faults& faults) {
+  MetaRows rows;
+  RowCursor cursor(view, tables, Table::meta, faults);
+  for (bool found = cursor.first(); found; found = cursor.next()) {
+    const auto value = cursor.value();
+    if (cursor.key() == "format" && value)
+      rows.format = *value;
+    else if (cursor.key() == "created" && value)
+      rows.created = *value;
+    else
+      rows.others.emplace_back(cursor.key());
+  }
+  return rows;
+}
+
+bool is_moment(std::string_view text) {
+  constexpr std::string_view shape = "0000-00-00T00:00:00.000Z";
+  return text.size() == shape.size() &&
+         std::equal(text.begin(), text.end(), shape.begin(),
+                    [](char c, char s) { return s == '0' ? c >= '0' && c <= '9' : c == s; });
+}
+
+class Check {
+ public:
+  Check(SpoolFile& file, const CheckOptions& options, const FaultSink& sink, const OnProgress& progress)
+      : file_(file), options_(options), progress_(progress), faults_(sink) {}
+
+  Result<CheckReport> run();
+
+ private:
+  Result<void> whole();
+  Result<void> messages();
+  Result<void> accounts();
+  void check_meta(const View& view, const Tables& tables);
+  void check_keys(const View& view, const Tables& tables);
+  void one_message(MessageWalk& walk, RowCursor& accounts, const MessageId& id, StoredMessage& message);
+  void one_account(RowCursor& accounts, MessageWalk& walk);
+
+  SpoolFile& file_;
+  const CheckOptions& options_;
+  const OnProgress& progress_;
+  Faults faults_;
+  CheckReport report_;
+  std::optional<MessageId> last_;  // of the first view; nothing after it is looked at
+  std::uint64_t expected_ = 0;
+};
+
+// What needs one view for all of it; also learns where the messages end.
+Result<void> Check::whole() {
+  for (std::size_t i = 0; i < 2; ++i)
+    if (const auto& fault = file_.meta_faults()[i])
+      faults_.add({.kind = FaultKind::meta_page,
+                   .page = i,
+                   .what = fmt::format("meta page {} cannot be used: {}", i, *fault)});
+  const auto view = file_.view();
+  if (!view) return std::unexpected(view.error());
+  const Tables tables = find_tables(*view, faults_);
+  expected_ = tables[Table::messages] ? tables[Table::messages]->entries : 0;
+  check_meta(*view, tables);
+  check_keys(*view, tables);
+  report_.pages = view->meta().last + 1;
+  if (options_.pages) {
+    const PageTotals totals = account_pages(*view, tables, faults_);
+    report_.pages_used = totals.used;
+    report_.pages_free = totals.free;
+  }
+  return {};
+}
+
+void Check::check_meta(const View& view, const Tables& tables) {
+  const MetaRows rows = read_meta(view, tables, faults_);
+  const auto fault = [&](std::string what) {
+    faults_.add({.kind = FaultKind::meta_row, .table = Table::meta, .what = std::move(what)});
+  };
+  if (!rows.format) fault("there is no row for the format");
+  if (!rows.created)
+    fault("there is no row that says when the spool was made");
+  else if (!is_moment(*rows.created))
+    fault("when the spool was made is no time");
+  for (const auto& other : rows.others)
+    fault(fmt::format("there is a row that the format does not know: {}", other));
+  report_.created = rows.created.value_or("");
+}
+
+void Check::check_keys(const View& view, const Tables& tables) {
+  RowCursor keys(view, tables, Table::keys, faults_);
+  for (bool found = keys.first(); found; found = keys.next()) {
+    ++report_.keys, ++report_.records, report_.bytes += keys.bytes();
+    const auto payload = keys.payload();
+    if (payload && !decode_key(keys.key(), *payload)) keys.meaningless();
+  }
+}
+
+void Check::one_message(MessageWalk& walk, RowCursor& accounts, const MessageId& id, StoredMessage& message) {
+  message = walk.read(id);
+  const StoredContent content = walk.content(message, [](std::string_view) {});
+  message.records += content.rows;
+  message.bytes += content.bytes;
+  report_.records += message.records;
+  report_.bytes += message.bytes;
+  check_message(message, faults_);
+  report_.open += message.queue.size();
+  if (message.listed) ++report_.messages;
+  if (!message.record) return;
+  report_.recipients += message.record->message.envelope.recipients.size();
+  const RowKey key = RowKey::account(message.record->message.account, id);
+  if (accounts.seek_from(key.view()) && accounts.key() == key.view()) return;
+  faults_.add({.kind = FaultKind::account_missing,
+               .table = Table::accounts,
+               .message = id,
+               .what = fmt::format("the index of account {} does not have it",
+                                   message.record->message.account.value)});
+}
+
+Result<void> Check::messages() {
+  std::optional<MessageId> from = MessageId{};
+  const bool running = file_.writer().has_value();
+  // With nobody writing, the first view is the only one.
+  const std::uint64_t most_messages = running ? slice_messages : ~std::uint64_t{0};
+  const std::uint64_t most_bytes = running ? slice_bytes : ~std::uint64_t{0};
+  while (from) {
+    const auto view = file_.view();
+    if (!view) return std::unexpected(view.error());
+    const Tables tables = find_tables(*view, faults_);
+    MessageWalk walk(*view, tables, faults_);
+    RowCursor accounts(*view, tables, Table::accounts, faults_);
+    if (running && !last_) last_ = walk.newest();
+    std::uint64_t done = 0, bytes = 0;
+    auto id = walk.seek(*from);
+    from.reset();
+    StoredMessage message;
+    for (; id && (!last_ || *id <= *last_); id = walk.next()) {
+      if (done >= most_messages || bytes >= most_bytes) {
+        from = id;
+        break;
+      }
+      one_message(walk, accounts, *id, message);
+      ++done;
+      bytes += message.bytes;
+      if ((report_.messages & 0xff) == 0) progress_(report_.messages, expected_);
+    }
+  }
+  progress_(report_.messages, std::max(report_.messages, expected_));
+  return {};
+}
+
+// A row of the index must be that of a message, under its account. That every message has one is known by
+// now.
+void Check::one_account(RowCursor& accounts, MessageWalk& walk) {
+  const auto fault = [&](FaultKind kind, std::optional<MessageId> id, std::string what) {
+    faults_.add({.kind = kind, .table = Table::accounts, .message = id, .what = std::move(what)});
+  };
+  const std::string_view key = accounts.key();
+  if (key.size() != key_bytes(Table::accounts))
+    return fault(FaultKind::key_malformed, std::nullopt, fmt::format("a key is {} bytes long", key.size()));
+  if (accounts.bytes() != 0)
+    fault(FaultKind::record_meaningless, std::nullopt, "a row of the index is not empty");
+  constexpr std::size_t hash_bytes = 8;
+  const MessageId id = message_of(key.substr(hash_bytes));
+  const auto record = walk.record(id);
+  if (record.listed && !record.record) return;  // damaged, which has been told
+  if (!record.listed) {
+    if (faults_.damaged_pages(Table::messages) == 0)
+      fault(FaultKind::account_orphan, id, "the index of an account has it, and there is no such message");
+  } else if (RowKey::account(record.record->message.account, id).view() != key) {
+    fault(FaultKind::account_orphan, id, "the index of another account than its own has it");
+  }
+}
+
+Result<void> Check::accounts() {
+  std::string from;
+  for (bool more = true; more;) {
+    const auto view = file_.view();
+    if (!view) return std::unexpected(view.error());
+    Faults quiet([](const Fault&) {});  // the messages' own faults have been told
+    const Tables tables = find_tables(*view, faults_);
+    RowCursor accounts(*view, tables, Table::accounts, faults_);
+    MessageWalk walk(*view, tables, quiet);
+    more = false;
+    std::uint64_t done = 0;
+    for (bool found = accounts.seek_from(from); found; found = accounts.next()) {
+      if (done++ == slice_accounts) {
+        from = accounts.key();
+        more = true;
+        break;
+      }
+      ++report_.records;
+      one_account(accounts, walk);
+    }
+  }
+  return {};
+}
+
+Result<CheckReport> Check::run() {
+  if (auto r = check_format(file_); !r) return std::unexpected(r.error());
+  if (auto r = whole(); !r) return std::unexpected(r.error());
+  if (auto r = messages(); !r) return std::unexpected(r.error());
+  if (auto r = accounts(); !r) return std::unexpected(r.error());
+  report_.faults = faults_.count();
+  return report_;
+}
+
+}  // namespace
+
+Result<void> check_format(SpoolFile& file) {
+  const auto view = file.view();
+  if (!view) return std::unexpected(view.error());
+  Faults quiet([](const Fault&) {});
+  const Tables tables = find_tables(*view, quiet);
+  const bool any =
+      std::any_of(tables.roots.begin(), tables.roots.end(), [](const auto& r) { return r.has_value(); });
+  if (!any && quiet.count() == 0)
+    return fail(Errc::invalid, fmt::format("{} holds an LMDB file that is not a spool", file.directory()));
+  const auto format = read_meta(*view, tables, quiet).format;
+  if (format && *format != known_format)
+    return fail(Errc::invalid,
+                fmt::format("the spool {} has format {:?}, and this program knows format {} only",
+                            file.directory(), format->substr(0, 20), known_format));
+  return {};
+}
+
+Result<CheckReport> check_spool(SpoolFile& file, const CheckOptions& options, const FaultSink& fault,
+                                const OnProgress& progress) {
+  return Check(file, options, fault, progress).run();
+}
+
+}  // namespace relay::spool

@@ -1,0 +1,130 @@
+#include "spool/inspect/tables.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "spool/records.h"
+
+namespace relay::spool {
+namespace {
+
+constexpr std::size_t id_bytes = 16;
+
+bool begins_with_id(Table table) {
+  return table != Table::meta && table != Table::keys && table != Table::accounts;
+}
+
+std::string from(Table table, const DamagedPage& damaged) {
+  if (!begins_with_id(table)) return {};
+  const auto name_of = [](std::string_view key, std::string_view otherwise) {
+    return key.size() >= id_bytes ? message_of(key).text() : std::string(otherwise);
+  };
+  return fmt::format("; its rows were from {} to {}", name_of(damaged.first, "the first"),
+                     name_of(damaged.end, "the last"));
+}
+
+}  // namespace
+
+void Faults::add(Fault fault) {
+  ++count_;
+  if (fault.means.empty()) fault.means = means(fault.kind);
+  sink_(std::move(fault));
+}
+
+void Faults::page(std::optional<Table> table, const DamagedPage& damaged) {
+  if (!pages_.insert(damaged.page).second) return;
+  if (table) ++damaged_[static_cast<std::size_t>(*table)];
+  add({.kind = FaultKind::page_damaged,
+       .table = table,
+       .page = damaged.page,
+       .what = fmt::format("page {} is damaged: {}{}", damaged.page, damaged.what,
+                           table ? from(*table, damaged) : std::string())});
+}
+
+Tables find_tables(const View& view, Faults& faults) {
+  Tables tables;
+  TreeCursor cursor(view, view.meta().main, faults.pages_of(std::nullopt));
+  for (bool found = cursor.first(); found; found = cursor.next()) {
+    const auto known = std::find_if(all_tables.begin(), all_tables.end(),
+                                    [&](Table table) { return name(table) == cursor.key(); });
+    const Page::Value value = cursor.where();
+    const auto root = value.tree ? TreeRoot::parse(value.inside) : std::nullopt;
+    if (known == all_tables.end() || !root)
+      tables.unknown.emplace_back(cursor.key());
+    else
+      tables.roots[static_cast<std::size_t>(*known)] = *root;
+  }
+  return tables;
+}
+
+RowCursor::RowCursor(const View& view, const Tables& tables, Table table, Faults& faults)
+    : cursor_(view, tables[table].value_or(TreeRoot{}), faults.pages_of(table)),
+      table_(table),
+      value_bytes_(view.file().value_bytes()),
+      faults_(&faults) {}
+
+void RowCursor::damaged(FaultKind kind, std::string what) {
+  Fault fault{.kind = kind, .table = table_, .what = std::move(what)};
+  if (begins_with_id(table_) && key().size() >= id_bytes) fault.message = message_of(key());
+  if ((table_ == Table::queue || table_ == Table::events) && key().size() >= id_bytes + 4)
+    fault.recipient = recipient_of(key()).index;
+  if (table_ == Table::messages)
+    fault.means = "The message cannot be read, and what is open of it is not delivered.";
+  else if (table_ == Table::bodies || table_ == Table::rest)
+    fault.means = "What is open of the message cannot be delivered.";
+  else if (table_ == Table::queue)
+    fault.means = "The recipient is open, and is not delivered.";
+  else if (table_ == Table::events)
+    fault.means = "A part of the recipient's history is lost.";
+  else if (table_ == Table::keys)
+    fault.means = "The API key is not accepted.";
+  if (kind == FaultKind::value_long) fault.means.clear();
+  faults_->add(std::move(fault));
+}
+
+std::optional<std::string_view> RowCursor::payload() {
+  const auto part = [&]() -> std::string {
+    if (table_ == Table::bodies && key().size() == id_bytes + 4)
+      return fmt::format("chunk {} of the content", recipient_of(key()).index);
+    if (table_ == Table::rest && key().size() == id_bytes + 4)
+      return fmt::format("part {} of the record", recipient_of(key()).index + 1);
+    if (table_ == Table::events && key().size() == key_bytes(Table::events))
+      return fmt::format("event {}", event_number(key()));
+    if (table_ == Table::queue) return "its row in the queue";
+    if (table_ == Table::keys) return fmt::format("the API key {}", key());
+    return "its record";
+  };
+  const auto bytes = value();
+  if (!bytes) {
+    damaged(FaultKind::record_damaged, fmt::format("{} cannot be read: {}", part(), bytes.error()));
+    return std::nullopt;
+  }
+  if (bytes->size() > value_bytes_)
+    damaged(FaultKind::value_long, fmt::format("{} is longer than a page", part()));
+  const auto payload = open_frame(table_, key(), *bytes);
+  if (!payload)
+    damaged(FaultKind::record_damaged, fmt::format("{} is damaged: its checksum does not hold", part()));
+  return payload;
+}
+
+void RowCursor::meaningless() {
+  damaged(FaultKind::record_meaningless, "its checksum holds, but its fields have no legal meaning");
+}
+
+std::size_t key_bytes(Table table) {
+  switch (table) {
+    case Table::meta:
+    case Table::keys: return 0;
+    case Table::messages: return id_bytes;
+    case Table::rest:
+    case Table::bodies:
+    case Table::queue: return id_bytes + 4;
+    case Table::events: return id_bytes + 8;
+    case Table::accounts: return id_bytes + 8;
+  }
+  return 0;
+}
+
+}  // namespace relay::spool

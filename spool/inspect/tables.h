@@ -1,0 +1,76 @@
+// Tables: where the spool's tables are in a view, and rows of them in their frames. Whatever cannot be read
+// is told to the fault sink, a page once.
+#pragma once
+#include <array>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "spool/inspect/fault.h"
+#include "spool/inspect/tree_cursor.h"
+
+namespace relay::spool {
+
+// Passes faults on, those of one page once.
+class Faults {
+ public:
+  explicit Faults(FaultSink sink) : sink_(std::move(sink)) {}
+  void add(Fault fault);  // with the kind's sentence if it has none of its own
+  void page(std::optional<Table> table, const DamagedPage& damaged);
+  TreeCursor::Damage pages_of(std::optional<Table> table) {
+    return [this, table](const DamagedPage& damaged) { page(table, damaged); };
+  }
+  std::uint64_t count() const { return count_; }
+  // How many pages of the table have been found damaged.
+  std::uint64_t damaged_pages(Table table) const { return damaged_[static_cast<std::size_t>(table)]; }
+
+ private:
+  FaultSink sink_;
+  std::uint64_t count_ = 0;
+  std::set<PageNumber> pages_;
+  std::array<std::uint64_t, 9> damaged_{};
+};
+
+struct Tables {
+  std::array<std::optional<TreeRoot>, 9> roots;  // by Table
+  std::vector<std::string> unknown;              // names
+
+  const std::optional<TreeRoot>& operator[](Table table) const {
+    return roots[static_cast<std::size_t>(table)];
+  }
+};
+Tables find_tables(const View& view, Faults& faults);
+
+// A cursor on a table's rows. A row whose value cannot be read at all has no bytes.
+class RowCursor {
+ public:
+  RowCursor(const View& view, const Tables& tables, Table table, Faults& faults);
+  bool first() { return cursor_.first(); }
+  bool seek_from(std::string_view key) { return cursor_.seek_from(key); }
+  bool next() { return cursor_.next(); }
+  std::optional<std::string> last_key() { return cursor_.last_key(); }
+  bool valid() const { return cursor_.valid(); }
+  bool empty() const { return cursor_.empty(); }
+  std::string_view key() const { return cursor_.key(); }
+  Table table() const { return table_; }
+  std::expected<std::string_view, std::string> value() { return cursor_.value(longest_); }
+  // Out of the frame. Nothing if it is damaged, which is a fault told unless it is to be quiet.
+  std::optional<std::string_view> payload();
+  void meaningless();  // tells that the payload has no legal meaning
+  void damaged(FaultKind kind, std::string what);
+  std::uint64_t bytes() const { return cursor_.where().bytes; }
+
+ private:
+  static constexpr std::uint64_t longest_ =
+      1u << 20;  // of a value that is read at all; see FaultKind::value_long
+  TreeCursor cursor_;
+  Table table_;
+  std::size_t value_bytes_;
+  Faults* faults_;
+};
+
+// How long the keys of a table are; 0 if they may have any length.
+std::size_t key_bytes(Table table);
+
+}  // namespace relay::spool
