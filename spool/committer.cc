@@ -6,6 +6,12 @@
 #include "mta/base/log.h"
 
 namespace relay::spool {
+namespace {
+
+// The store may take it later; see Store::apply.
+bool may_pass(const Error& error) { return error.code == Errc::full || error.code == Errc::unavailable; }
+
+}  // namespace
 
 bool is_outcome(const Operation& operation) {
   return std::holds_alternative<Attempted>(operation) || std::holds_alternative<SetStatus>(operation);
@@ -74,8 +80,8 @@ Completions Committer::commit(bool last) {
   Completions completions;
   Batch batch = cut();
   const Result<void> result = apply(batch.operations, completions);
-  if (!result && result.error().code == Errc::full) {
-    without_room(std::move(batch), result.error(), last, completions);
+  if (!result && may_pass(result.error())) {
+    not_now(std::move(batch), result.error(), last, completions);
   } else {
     stuck_ = false;
     for (Waiter& waiter : batch.waiters) completions.add(waiter, result);
@@ -93,7 +99,7 @@ Result<void> Committer::apply(std::span<const Operation> some, Completions& comp
     for (const Operation& operation : some) completions.add_settled(operation);
     return {};
   }
-  if (applied.error().code == Errc::full) return std::unexpected(applied.error());
+  if (may_pass(applied.error())) return std::unexpected(applied.error());
   log::error("spool: stopped for good, nothing is accepted any more: {}", applied.error().message);
   stats_.failed = true;
   final_error_ = std::unexpected(applied.error());
@@ -102,22 +108,22 @@ Result<void> Committer::apply(std::span<const Operation> some, Completions& comp
 
 // New mail is refused; what has happened to old mail is recorded on its own, and if even that finds no room
 // it is kept, in front of all else.
-void Committer::without_room(Batch batch, const Error& full, bool last, Completions& completions) {
+void Committer::not_now(Batch batch, const Error& why, bool last, Completions& completions) {
   std::vector<Operation> outcomes;
   std::vector<bool> kept(batch.operations.size());
   for (std::size_t i = 0; i < kept.size(); ++i) {
     kept[i] = is_outcome(batch.operations[i]);
     if (kept[i]) outcomes.push_back(std::move(batch.operations[i]));
   }
-  const Result<void> refused = std::unexpected(full);
+  const Result<void> refused = std::unexpected(why);
   Result<void> result;
   if (outcomes.size() == kept.size())
     result = refused;
   else if (!outcomes.empty())
     result = apply(outcomes, completions);
-  const bool no_room = !result && result.error().code == Errc::full;
-  if (no_room && !stuck_) log::warn("spool: outcomes wait for room: {}", full.message);
-  stuck_ = no_room && !last;
+  const bool kept_out = !result && may_pass(result.error());
+  if (kept_out && !stuck_) log::warn("spool: outcomes wait: {}", result.error().message);
+  stuck_ = kept_out && !last;
   std::vector<Submitted> waiting;
   std::size_t next = 0;
   for (std::size_t i = 0; i < kept.size(); ++i) {

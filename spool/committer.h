@@ -1,6 +1,6 @@
 // Committer: what a writer does with the operations submitted to it, all but the waiting. ThreadWriter runs
 // it on a thread and tests/sim on a virtual clock, so both decide the same. It cuts batches, takes apart one
-// that finds no room, keeps outcomes until they find some, and after a final error stores nothing more.
+// the store cannot take now, keeps its outcomes until it can, and after a final error stores nothing more.
 //
 // Not synchronized: one thread at a time, the one that may call Store::apply.
 #pragma once
@@ -58,9 +58,9 @@ class Committer {
 
   void take(std::deque<Submitted>& submitted);  // all, behind what waits already
   bool idle() const { return backlog_.empty(); }
-  // Outcomes have found no room: commit() again after settings.full_pause, whatever else comes.
+  // The store could not take outcomes: commit() again after settings.full_pause, whatever else comes.
   bool stuck() const { return stuck_; }
-  // One batch of what waits. `last`: outcomes that find no room fail and are not kept.
+  // One batch of what waits. `last`: outcomes the store cannot take fail and are not kept.
   Completions commit(bool last);
   const WriterStats& stats() const { return stats_; }
 
@@ -71,7 +71,7 @@ class Committer {
   };
   Batch cut();
   Result<void> apply(std::span<const Operation> some, Completions& completions);
-  void without_room(Batch batch, const Error& full, bool last, Completions& completions);
+  void not_now(Batch batch, const Error& why, bool last, Completions& completions);
   void refuse_what_waits(const Result<void>& refused, Completions& completions);
 
   Store& store_;

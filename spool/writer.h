@@ -6,12 +6,12 @@
 // are posted once per executor, in the order of submission. The queue is bounded: over it submit() answers
 // false and keeps nothing, and the caller says 452 or 503. Outcomes (Attempted, SetStatus) are never refused:
 // a reserve is theirs. Order of submission is order of application. After a final error (Store::apply) every
-// operation fails with it, from then on. When the store is full (Errc::full) a batch's outcomes are committed
-// without the rest of it, and if even they find no room they wait and are tried again; all else of the batch
-// fails with Errc::full. A batch in which nobody waits (every `done` is empty) may linger, so that outcomes
-// share the commits of new mail; a crash then forgets them, and those attempts may be repeated. ThreadWriter
-// owns one thread; its destructor commits what was submitted, then joins. In simulation tests/sim's writer
-// decides by the same Committer on a virtual clock.
+// operation fails with it, from then on. When the store cannot take a batch now (Errc::full,
+// Errc::unavailable) its outcomes are committed without the rest, and if they cannot be either they wait and
+// are tried again; all else of the batch fails with that error. A batch in which nobody waits (every `done`
+// is empty) may linger, so that outcomes share the commits of new mail; a crash then forgets them, and those
+// attempts may be repeated. ThreadWriter owns one thread; its destructor commits what was submitted, then
+// joins. In simulation tests/sim's writer decides by the same Committer on a virtual clock.
 #pragma once
 #include <chrono>
 #include <functional>

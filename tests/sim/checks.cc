@@ -14,7 +14,8 @@ using spool::Status;
 
 struct Seen {
   std::size_t times = 0;
-  std::size_t lost = 0;  // of them with a reply the sender never got
+  std::size_t lost = 0;   // of them with a reply the sender never got
+  std::size_t known = 0;  // of them with a reply the sender has
 };
 
 std::map<std::pair<std::string, std::string>, Seen> seen_by_hosts(const World& world) {
@@ -24,6 +25,7 @@ std::map<std::pair<std::string, std::string>, Seen> seen_by_hosts(const World& w
       Seen& one = seen[{d.message, d.recipient}];
       ++one.times;
       if (d.reply_lost) ++one.lost;
+      if (d.known) ++one.known;
     }
   return seen;
 }
@@ -76,33 +78,76 @@ void check_pauses(const queue::RetrySettings& retry, const spool::MessageView& v
   }
 }
 
+// The store has the content as long as somebody is to get it, and not longer.
+void check_content(const spool::Store& store, const spool::MessageView& view, const std::string& body) {
+  const bool open = std::ranges::any_of(
+      view.recipients, [](const spool::RecipientState& r) { return !spool::terminal(r.status); });
+  const auto loaded = store.load(view.message.id);
+  if (open) {
+    REQUIRE(loaded.has_value());
+    CHECK((*loaded)->body->flatten() == body);
+  } else {
+    REQUIRE(!loaded.has_value());
+    CHECK(loaded.error().code == Errc::not_found);
+  }
+}
+
+// Each attempt and each command is one event, and the times do not go back.
+void check_history(const spool::RecipientState& state, const std::vector<spool::Event>& events) {
+  const auto attempts = std::ranges::count_if(events, [](const spool::Event& e) {
+    return e.type == EventType::deferred || e.type == EventType::delivered || e.type == EventType::failed;
+  });
+  CHECK(attempts == state.attempts);
+  CHECK(std::ranges::is_sorted(events, {}, &spool::Event::at));
+}
+
 }  // namespace
 
+// The rules, which hold at any moment of a run:
+// 1. What was acknowledged is in the store, and each of its recipients is open or has exactly one final
+// event.
+// 2. What was refused because the disk could not take it is nowhere: not in the store, and with no host.
+// 3. A host has what the store calls delivered. It has it twice only if its own answer was lost, or if a
+// start
+//    after a crash has counted the recipient among those whose outcome was not recorded.
+// 4. What memory knows of a delivery the store knows too, once the writer is done; open and held recipients
+//    are the same in both.
+// 5. States are legal as in spool/FORMAT.md: content as long as a recipient is open, an event for each
+// attempt.
+// 6. Retries keep to the schedule, connections and content to their limits.
+// on_answer() checks that answers come in the order of submission, and none is yes after a final error.
 void World::check() {
   INFO("RELAY_SIM_SEED=", seed);
   const auto seen = seen_by_hosts(*this);
-  std::uint64_t open = 0;
+  const bool recorded = writer->quiet() && !writer->stats().failed;
+  std::uint64_t open = 0, held = 0;
   for (const auto& [id, sent] : ledger) {
+    INFO("message ", id.text());
     const auto found = store->find(id);
     REQUIRE(found.has_value());
+    if (sent.refused && sent.refused != Errc::system) CHECK(!*found);
     if (!*found) {  // only what was never acknowledged may be lost
       CHECK(!sent.acknowledged);
+      for (const std::string& recipient : sent.recipients) CHECK(!seen.contains({id.text(), recipient}));
       continue;
     }
-    INFO("message ", id.text());
+    check_content(*store, **found, sent.body);
     for (std::uint32_t i = 0; i < sent.recipients.size(); ++i) {
       INFO("recipient ", sent.recipients[i]);
       const spool::RecipientState& state = (*found)->recipients.at(i);
       const auto history = events(id, i);
       check_status(state, history);
+      check_history(state, history);
       if (!controlled) check_pauses(settings.retry, **found, history);
       if (!spool::terminal(state.status)) ++open;
+      if (state.status == Status::held) ++held;
       const auto at = seen.find({id.text(), sent.recipients[i]});
       const Seen got = at == seen.end() ? Seen{} : at->second;
-      if (state.status == Status::delivered) CHECK(got.times >= 1);
-      // Again only if the host's word was lost, or our memory of it, and then a start has said so.
       const auto counted = repeats.find({id, i});
-      CHECK(got.times <= 1 + got.lost + (counted == repeats.end() ? 0 : counted->second));
+      const std::size_t forgotten = counted == repeats.end() ? 0 : counted->second;
+      if (state.status == Status::delivered) CHECK(got.times >= 1);
+      CHECK(got.times <= 1 + got.lost + forgotten);
+      if (recorded && got.known > forgotten) CHECK(state.status == Status::delivered);
     }
   }
   for (const auto& [address, host] : net.hosts()) {
@@ -114,7 +159,10 @@ void World::check() {
     }
   }
   CHECK(net.most_open() <= settings.connections);
+  CHECK(in_flight->stats().uncovered == 0);
+  if (!recorded) return;
   CHECK(scheduler->stats().open == open);
+  CHECK(scheduler->stats().held == held);
 }
 
 }  // namespace relay::sim

@@ -153,32 +153,3 @@ TEST_CASE("draining while hosts are being tried gives the recipients back withou
   CHECK(w.recipient(id).status == Status::delivered);
   w.check();
 }
-
-TEST_CASE("a crash at any commit boundary loses nothing that was acknowledged") {
-  for (std::uint64_t commit = 1; commit <= 30; ++commit)
-    for (const auto kind : {SimWriter::Crash::before_commit, SimWriter::Crash::after_commit}) {
-      CAPTURE(commit);
-      World w(46);
-      std::uint64_t made = 0;
-      w.crash_at = [&](std::uint64_t) { return ++made == commit ? kind : SimWriter::Crash::none; };
-      HostScript greylisting;
-      greylisting.act = [](Point p, const std::string&, Instant now) {
-        return p == Point::rcpt && now < Instant(30s) ? Act{.kind = Act::Kind::reply, .text = "451 later"}
-                                                      : Act{};
-      };
-      w.host("a.example", "192.0.2.1", greylisting);
-      w.host("b.example", "192.0.2.2");
-      std::vector<MessageId> ids;
-      for (int i = 0; i < 12; ++i) {
-        ids.push_back(w.submit({"r@a.example", "s@b.example"}));
-        w.run(7ms);
-      }
-      CHECK(w.run_until_done(2h));
-      for (const auto& id : ids) {
-        if (!w.acknowledged(id)) continue;
-        CHECK(w.received(id, "r@a.example") >= 1);
-        CHECK(w.received(id, "s@b.example") >= 1);
-      }
-      w.check();
-    }
-}

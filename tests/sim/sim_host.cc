@@ -56,6 +56,11 @@ HostSession::HostSession(SimHost& host) : host_(host) {
   host_.most_open = std::max(host_.most_open, ++host_.open);
 }
 
+void HostSession::final_reply_arrived() {
+  for (const std::size_t at : taken_) host_.delivered[at].known = true;
+  taken_.clear();
+}
+
 HostSession::~HostSession() {
   --host_.open;
   for (const std::size_t at : taken_) host_.delivered[at].reply_lost = true;

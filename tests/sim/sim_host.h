@@ -50,6 +50,7 @@ struct Delivered {
   std::string body;
   bool tls = false;
   bool reply_lost = false;  // the sender cannot know that this was taken
+  bool known = false;       // the sender has the reply
 };
 
 struct HostScript {
@@ -91,7 +92,7 @@ class HostSession {
   virtual void on_tls(Instant now) = 0;
   virtual bool reading() const { return true; }
   SimHost& host() { return host_; }
-  void final_reply_arrived() { taken_.clear(); }  // else what was taken counts as lost when this ends
+  void final_reply_arrived();  // else what was taken counts as lost when this ends
 
  protected:
   void take(const std::string& from, const std::vector<std::string>& recipients, const std::string& body,

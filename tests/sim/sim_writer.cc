@@ -1,55 +1,58 @@
 #include "tests/sim/sim_writer.h"
 
-#include <algorithm>
-#include <array>
 #include <utility>
 
 namespace relay::sim {
 
 bool SimWriter::submit(spool::Operation operation, Executor& home, spool::Committed done) {
+  const std::size_t size = spool::cost(operation);
+  if (!spool::is_outcome(operation) && bytes_ + size > settings_.queue_bytes) return false;
+  bytes_ += size;
   awaited_ |= static_cast<bool>(done);
-  operations_.push_back(std::move(operation));
-  waiters_.push_back({&home, std::move(done)});
+  queue_.push_back({std::move(operation), {&home, std::move(done), size}});
   arm();
   return true;
 }
 
 void SimWriter::arm() {
-  const Instant when = std::max(busy_until_, loop_.now() + (awaited_ ? Duration{} : linger)) + latency;
-  if (when >= commit_at_) return;
+  if (busy_ || quiet()) return;
+  Instant when = loop_.now();
+  if (committer_.stuck())
+    when += settings_.full_pause;
+  else if (committer_.idle() && !awaited_ && queue_.size() < settings_.batch_operations)
+    when += settings_.linger;
+  if (when >= begin_at_) return;
   loop_.cancel(timer_);
-  commit_at_ = when;
-  timer_ = loop_.at(when, [this] { commit(); });
+  begin_at_ = when;
+  timer_ = loop_.at(when, [this] { begin(); });
 }
 
-void SimWriter::commit() {
-  commit_at_ = never;
-  busy_until_ = loop_.now();
+void SimWriter::begin() {
+  begin_at_ = never;
+  busy_ = true;
   awaited_ = false;
-  const auto operations = std::exchange(operations_, {});
-  auto waiters = std::exchange(waiters_, {});
-  const Crash crash = crash_at ? crash_at(commits_ + 1) : Crash::none;
-  crashed_ = crash != Crash::none;
-  if (crash == Crash::before_commit) return;
-  Result<void> result;
-  if (failed_) {
-    result = fail(Errc::system, "the disk is gone");
-  } else {
-    const auto applied = store_.apply(operations);
-    RELAY_ASSERT(applied.has_value());
-    stale_ += applied->stale;
-    ++commits_;
-  }
-  if (crash == Crash::after_commit) return;
-  if (in_flight != nullptr && result) settle(operations);
-  for (Waiter& waiter : waiters)
-    if (waiter.done) waiter.home->post([done = std::move(waiter.done), result]() mutable { done(result); });
+  committer_.take(queue_);
+  timer_ =
+      loop_.at(loop_.now() + (commit_time ? commit_time() : std::chrono::milliseconds(3)), [this] { end(); });
 }
 
-void SimWriter::settle(const std::vector<spool::Operation>& stored) {
-  for (const spool::Operation& operation : stored)
-    if (const auto* outcome = std::get_if<spool::Attempted>(&operation))
-      in_flight->settle(std::array{outcome->ticket});
+void SimWriter::end() {
+  spool::Completions completions = committer_.commit(false);
+  if (crashed()) return;  // nobody is told
+  busy_ = false;
+  bytes_ -= completions.bytes();
+  completions.post(ledger_);
+  arm();
+}
+
+void SimWriter::finish() {
+  loop_.cancel(timer_);
+  committer_.take(queue_);
+  while (!committer_.idle() && !crashed()) {
+    spool::Completions completions = committer_.commit(true);
+    if (!crashed()) completions.post(ledger_);
+  }
+  busy_ = true;  // begins nothing any more
 }
 
 }  // namespace relay::sim

@@ -1,54 +1,51 @@
-// SimWriter: the group-commit writer on the virtual clock. It applies batches to the real store after a
-// pause, and can stop the world at a commit: before the batch is stored, or after it is stored and before
-// anybody has been told. An operation nobody waits for lingers, as in ThreadWriter.
+// SimWriter: ThreadWriter on the virtual clock. What is decided is the product's own spool::Committer; here
+// is the waiting only: a batch is stored a while after it was begun, what comes meanwhile is in the next one,
+// an operation nobody waits for lingers, and outcomes that found no room are tried again after a pause.
 #pragma once
-#include <vector>
+#include <deque>
 
-#include "spool/writer.h"
+#include "spool/committer.h"
 #include "tests/sim/sim_loop.h"
+#include "tests/sim/sim_store.h"
 
 namespace relay::sim {
 
 class SimWriter final : public spool::Writer {
  public:
-  enum class Crash { none, before_commit, after_commit };
+  using Crash = sim::Crash;
 
-  SimWriter(SimLoop& loop, spool::Store& store) : loop_(loop), store_(store) {}
+  SimWriter(SimLoop& loop, SimStore& store, spool::InFlight* ledger, const spool::WriterSettings& settings)
+      : loop_(loop), store_(store), ledger_(ledger), settings_(settings), committer_(store, settings) {}
   bool submit(spool::Operation operation, Executor& home, spool::Committed done) override;
 
-  // Answers for each batch that is about to be committed, by its number from 1.
-  std::function<Crash(std::uint64_t)> crash_at;
-  bool crashed() const { return crashed_; }
+  bool crashed() const { return store_.crashed(); }
   // From now on every commit fails for good, as after a failed sync.
-  void fail_for_good() { failed_ = true; }
-  std::uint64_t commits() const { return commits_; }
-  std::uint64_t stale() const { return stale_; }
+  void fail_for_good() {
+    store_.disk = [] { return Disk::failing; };
+  }
+  // What the end of the process does when it has time: everything is committed or fails.
+  void finish();
+  bool quiet() const { return !busy_ && queue_.empty() && committer_.idle(); }
+  const spool::WriterStats& stats() const { return committer_.stats(); }
 
-  spool::InFlight* in_flight = nullptr;  // told of outcomes committed
-  Duration latency = std::chrono::milliseconds(3);
-  Duration linger = std::chrono::milliseconds(20);
+  std::function<Duration()> commit_time;  // of each; 3 ms if it is empty
 
  private:
-  struct Waiter {
-    Executor* home;
-    spool::Committed done;
-  };
   void arm();
-  void commit();
-  void settle(const std::vector<spool::Operation>& stored);
+  void begin();
+  void end();
 
   SimLoop& loop_;
-  spool::Store& store_;
-  std::vector<spool::Operation> operations_;
-  std::vector<Waiter> waiters_;
+  SimStore& store_;
+  spool::InFlight* ledger_;
+  const spool::WriterSettings settings_;
+  spool::Committer committer_;
+  std::deque<spool::Submitted> queue_;
+  std::size_t bytes_ = 0;
   TimerId timer_;
-  Instant commit_at_ = never;
-  Instant busy_until_{};
+  Instant begin_at_ = never;
   bool awaited_ = false;
-  bool crashed_ = false;
-  bool failed_ = false;
-  std::uint64_t commits_ = 0;
-  std::uint64_t stale_ = 0;
+  bool busy_ = false;
 };
 
 }  // namespace relay::sim

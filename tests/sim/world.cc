@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -34,12 +35,7 @@ World::World(std::uint64_t usual, queue::SchedulerSettings s)
 }
 
 World::~World() {
-  scheduler.reset();
-  net.crash();
-  loop.forget_all();
-  writer.reset();
-  in_flight.reset();
-  store.reset();
+  stop();
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
 }
@@ -53,18 +49,27 @@ SimHost& World::host(const std::string& domain, const std::string& address, Host
 }
 
 void World::start() {
+  while (!start_once()) ++crashes, stop();
+}
+
+// False: the process ended on the way, at a commit of the start itself.
+bool World::start_once() {
   spool::LmdbSettings lmdb;
   lmdb.directory = directory_;
   lmdb.map_bytes = 1ull << 30;
   lmdb.durability = spool::Durability::none;
   auto opened = spool::open_lmdb(lmdb);
   if (!opened) FAIL(opened.error().message);
-  store = std::move(*opened);
-  in_flight = std::make_unique<spool::InFlight>(directory_, spool::InFlightSettings{.places = 1000});
-  for (const RecipientRef& ref : spool::record_repeats(*store, *in_flight, loop.wall())) ++repeats[ref];
-  writer = std::make_unique<SimWriter>(loop, *store);
-  writer->crash_at = crash_at;
-  writer->in_flight = in_flight.get();
+  store = std::make_unique<SimStore>(std::move(*opened));
+  store->crash = [this] { return ++commits, crash_at ? crash_at(commits) : Crash::none; };
+  store->disk = [this] { return disk ? disk() : Disk::well; };
+  in_flight = std::make_unique<spool::InFlight>(directory_, spool::InFlightSettings{.places = 5000});
+  const auto found = spool::record_repeats(*store, *in_flight, loop.wall());
+  if (store->ended() == Crash::before_commit) return false;  // the next start finds the same
+  for (const RecipientRef& ref : found) ++repeats[ref];
+  if (store->crashed()) return false;
+  writer = std::make_unique<SimWriter>(loop, *store, in_flight.get(), writer_settings);
+  writer->commit_time = commit_time;
   scheduler = std::make_unique<queue::Scheduler>(
       queue::Scheduler::Ports{loop, net, resolver, *writer, *store, *router, rng, in_flight.get()}, settings);
   const auto scanned = store->scan_queue([&](spool::QueueEntry entry) {
@@ -72,6 +77,17 @@ void World::start() {
     return true;
   });
   REQUIRE(scanned.has_value());
+  return true;
+}
+
+void World::stop() {
+  scheduler.reset();
+  net.crash();
+  loop.forget_all();
+  writer.reset();
+  in_flight.reset();
+  store.reset();
+  answered_ = submitted_;
 }
 
 MessageId World::submit_with(const std::vector<std::string>& recipients,
@@ -87,23 +103,45 @@ MessageId World::submit_with(const std::vector<std::string>& recipients,
   const std::string body = "X-Sim-Id: " + message->id.text() + "\r\n\r\n" + text;
   message->body = std::make_shared<Body>(body);
   message->size = body.size();
-  ledger[message->id] = {recipients, body, false};
-  std::vector<std::uint32_t> all;
-  for (std::uint32_t i = 0; i < recipients.size(); ++i) all.push_back(i);
+  ledger[message->id] = {recipients, body};
   const bool taken = writer->submit(spool::Accept{message, message->accepted}, loop,
-                                    [this, message, all](const Result<void>& result) {
-                                      if (!result) return;
-                                      ledger[message->id].acknowledged = true;
-                                      scheduler->enqueue(message, all);
+                                    [this, message, number = ++submitted_](const Result<void>& result) {
+                                      on_answer(message, number, result);
                                     });
-  REQUIRE(taken);
+  if (!taken) ledger[message->id].refused = Errc::full;
   return message->id;
+}
+
+void World::on_answer(const spool::MessagePtr& message, std::uint64_t number, const Result<void>& result) {
+  CHECK(number > answered_);  // in the order of submission
+  answered_ = number;
+  if (!result) {
+    ledger[message->id].refused = result.error().code;
+    return;
+  }
+  CHECK(!writer->stats().failed);  // nothing after a final error
+  ledger[message->id].acknowledged = true;
+  if (!scheduler) return;
+  std::vector<std::uint32_t> all;
+  for (std::uint32_t i = 0; i < message->envelope.recipients.size(); ++i) all.push_back(i);
+  scheduler->enqueue(message, all);
+}
+
+std::size_t World::acknowledged() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(ledger, [](const auto& each) { return each.second.acknowledged; }));
+}
+
+bool World::ended() {
+  if (crash_step == 0 || loop.steps() < crash_step) return writer->crashed();
+  crash_step = 0;
+  return true;
 }
 
 void World::run(Duration time) {
   if (!scheduler) start();
   const Instant until = loop.now() + time;
-  while (loop.run_until(until, [&] { return writer->crashed(); })) crash();
+  while (loop.run_until(until, [&] { return ended(); })) crash();
 }
 
 bool World::run_until_done(Duration time) {
@@ -111,40 +149,37 @@ bool World::run_until_done(Duration time) {
   const Instant until = loop.now() + time;
   const auto done = [&] { return scheduler->stats().open == 0 && net.open() == 0; };
   run(std::chrono::seconds(1));  // what is being accepted
-  for (;;) {
-    const bool stopped = loop.run_until(until, [&] { return writer->crashed() || done(); });
-    if (!stopped) return false;
-    if (!writer->crashed()) break;
+  bool gone = false;
+  while (loop.run_until(until, [&] { return (gone = ended()) || done(); })) {
+    if (!gone) break;
     crash();
   }
+  if (!done()) return false;
   run(std::chrono::seconds(1));  // the last outcomes' commit
   return true;
 }
 
 void World::crash() {
   ++crashes;
-  scheduler.reset();
-  net.crash();
-  loop.forget_all();
-  writer.reset();
-  in_flight.reset();
-  store.reset();
+  stop();
   start();
+  check();
 }
 
 void World::restart() {
   ++restarts;
   bool drained = false;
   scheduler->drain([&] { drained = true; });
-  REQUIRE(loop.run_until(loop.now() + std::chrono::hours(1), [&] { return drained; }));
-  loop.run_for(std::chrono::seconds(1));  // the writer's last commit
+  REQUIRE(loop.run_until(loop.now() + std::chrono::hours(1), [&] { return drained || writer->crashed(); }));
+  if (writer->crashed()) return crash();
   REQUIRE(scheduler->stats().in_flight == 0);
   scheduler.reset();
-  loop.run_for(std::chrono::hours(1));  // what still calls back must find nothing
+  // What still calls back must find nothing, and the writer commits.
+  if (loop.run_until(loop.now() + std::chrono::hours(1), [&] { return writer->crashed(); })) return crash();
   REQUIRE(net.open() == 0);
-  writer.reset();
-  in_flight.reset();
-  store.reset();
+  writer->finish();
+  loop.run_for({});
+  stop();
   start();
 }
 

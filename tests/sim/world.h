@@ -11,6 +11,7 @@
 
 #include "mta/queue/scheduler.h"
 #include "tests/sim/sim_net.h"
+#include "tests/sim/sim_store.h"
 #include "tests/sim/sim_writer.h"
 
 namespace relay::sim {
@@ -37,11 +38,12 @@ class World {
                         const std::function<void(wire::Envelope&)>& change,
                         const std::string& text = "Hello\r\n");
   bool acknowledged(const MessageId& id) const { return ledger.at(id).acknowledged; }
+  std::size_t acknowledged() const;
 
   void run(Duration time);  // restarts after a crash
   // Until nothing is open any more, at most `time`.
   bool run_until_done(Duration time);
-  void crash();    // kill -9, then start
+  void crash();    // kill -9, then start; what is found then is checked
   void restart();  // drain, then start
 
   spool::MessageView view(const MessageId& id);
@@ -56,6 +58,7 @@ class World {
     std::vector<std::string> recipients;
     std::string body;
     bool acknowledged = false;
+    std::optional<Errc> refused = std::nullopt;  // neither: no answer yet, or the process went before it
   };
 
   const std::uint64_t seed;
@@ -65,19 +68,30 @@ class World {
   SimResolver resolver;
   queue::SchedulerSettings settings;
   std::unique_ptr<queue::Router> router;
-  std::unique_ptr<spool::Store> store;
+  std::unique_ptr<SimStore> store;
   std::unique_ptr<spool::InFlight> in_flight;
   std::unique_ptr<SimWriter> writer;
   std::unique_ptr<queue::Scheduler> scheduler;
   std::map<MessageId, Sent> ledger;
   std::map<RecipientRef, std::uint32_t> repeats;  // as starts have counted them
   std::uint32_t crashes = 0, restarts = 0;
-  bool controlled = false;  // someone retried by hand: pauses may be shorter
-  std::function<SimWriter::Crash(std::uint64_t)> crash_at;
+  bool controlled = false;    // someone retried by hand: pauses may be shorter
+  std::uint64_t commits = 0;  // of every process so far, those of a start included
+  // Asked at each commit's boundary, by the commit's number from 1.
+  std::function<Crash(std::uint64_t)> crash_at;
+  std::uint64_t crash_step = 0;           // of the loop, after which it crashes, once; 0: none
+  std::function<Disk()> disk;             // see SimStore
+  std::function<Duration()> commit_time;  // see SimWriter
+  spool::WriterSettings writer_settings;
 
  private:
   void start();
-  void settle();
+  bool start_once();
+  bool ended();  // the process has
+  void stop();
+  void on_answer(const spool::MessagePtr& message, std::uint64_t number, const Result<void>& result);
+
+  std::uint64_t submitted_ = 0, answered_ = 0;  // numbers of messages
 
   std::string directory_;
 };

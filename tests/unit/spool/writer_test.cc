@@ -265,6 +265,27 @@ TEST_CASE("outcomes that find no room wait for it, in front of what came later")
   CHECK(heard.all == Said{{2, ok}, {4, ok}, {5, ok}});
 }
 
+TEST_CASE("a store that cannot be written to now: mail fails with that, outcomes wait for it") {
+  FakeStore store;
+  Home home;
+  Heard heard;
+  std::atomic<int> refusals = 4;
+  store.answer([&](std::span<const Operation>) -> Result<Applied> {
+    if (refusals-- > 0) return fail(Errc::unavailable, "read-only");
+    return Applied{};
+  });
+  ThreadWriter writer(store, quick());
+  store.close();
+  CHECK(writer.submit(outcome(1), home, heard.as(1)));
+  store.wait_for_batch(1);
+  CHECK(writer.submit(mail(2), home, heard.as(2)));
+  CHECK(writer.submit(outcome(3), home, heard.as(3)));
+  store.open();
+  home.run_until([&] { return heard.all.size() == 3; });
+  CHECK(heard.all == Said{{2, Errc::unavailable}, {1, ok}, {3, ok}});
+  CHECK_FALSE(writer.stats().failed);
+}
+
 TEST_CASE("mail behind outcomes that find no room does not wait with them") {
   FakeStore store;
   Home home;
