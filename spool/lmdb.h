@@ -9,10 +9,23 @@
 
 namespace relay::spool {
 
-// What a commit has survived when it is done.
+// What a commit survives once it is done. In all of them it survives the end of the process.
+//
+// sync: data pages are synced, then the meta page that makes them count is written and synced. LMDB is
+//   copy-on-write, so at every moment the disk has one whole state.
+// relaxed: the meta page is written without a sync (MDB_NOMETASYNC) and reaches the disk with the next
+// commit's
+//   sync of data pages, or with Store::sync(). A power cut can take back the last commit; it cannot damage
+//   the store, because a page freed by commit N is reused by commit N + 2 at the earliest, after the sync in
+//   commit N + 1 has put the meta page of N on the disk: whichever of the two newest meta pages is found
+//   there, no page of its state has been written over. No other relaxed mode of LMDB keeps that: with
+//   MDB_NOSYNC the kernel may write a meta page before the pages it names, or a reused page before the meta
+//   page that frees it, and MDB_MAPASYNC (with MDB_WRITEMAP) is the same and lets stray writes of this
+//   process into the file.
 enum class Durability {
-  sync,  // power cuts: the default
-  none,  // nothing but the end of this process: simulation and tests alone, never from a configuration
+  sync,     // power cuts: the default
+  relaxed,  // power cuts, but for the commits since the last sync()
+  none,     // nothing else: simulation and tests alone, never from a configuration
 };
 
 struct LmdbSettings {

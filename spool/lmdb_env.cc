@@ -87,8 +87,9 @@ Result<void> Environment::open_env() {
   settings_.map_bytes = std::max(settings_.map_bytes / page * page, 64 * page);
   // No read-ahead: look-ups are random, and pages nobody asked for push out those in use. No thread-local
   // readers: a thread may read while it holds another reading, as in a callback of scan_queue.
-  const unsigned flags =
-      MDB_NOTLS | MDB_NORDAHEAD | (settings_.durability == Durability::none ? MDB_NOSYNC : 0);
+  const unsigned flags = MDB_NOTLS | MDB_NORDAHEAD |
+                         (settings_.durability == Durability::none ? MDB_NOSYNC : 0) |
+                         (settings_.durability == Durability::relaxed ? MDB_NOMETASYNC : 0);
   int code = mdb_env_set_mapsize(raw, settings_.map_bytes);
   if (code == 0) code = mdb_env_set_maxdbs(raw, all_tables.size());
   if (code == 0) code = mdb_env_set_maxreaders(raw, max_readers);
@@ -136,6 +137,12 @@ Result<void> Environment::check_format() {
   if (code == 0) code = mdb_put(txn->get(), meta, &key, &value, 0);
   if (code != 0) return lmdb_failure(code, doing);
   return txn->commit();
+}
+
+Result<void> Environment::sync() {
+  if (settings_.durability != Durability::relaxed) return {};
+  if (const int code = mdb_env_sync(env_.get(), 1); code != 0) return lmdb_failure(EIO, "sync the spool");
+  return {};
 }
 
 Result<void> Environment::open_tables() {

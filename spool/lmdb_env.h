@@ -92,6 +92,7 @@ class Environment {
   // Removes what programs that were killed while they read have left among the readers; the pages of the
   // commit they read could not be used anew otherwise.
   void forget_dead_readers() const { mdb_reader_check(env_.get(), nullptr); }
+  Result<void> sync();  // the writer's thread alone
 
  private:
   struct Close {

@@ -31,6 +31,8 @@ Result<Applied> LmdbStore::apply(std::span<const Operation> batch) {
   return applied;
 }
 
+Result<void> LmdbStore::sync() { return environment_->sync(); }
+
 // The batch's cursors end here, before the transaction does.
 Result<Applied> LmdbStore::add_all(const Txn& txn, std::span<const Operation> batch, Progress& progress) {
   auto open_batch = Batch::begin(txn, progress, scratch_);

@@ -21,9 +21,16 @@
 
 namespace relay::spool {
 
+// An operation that met damage (Errc::corrupt): it changed nothing, the rest of its batch is committed.
+struct FailedOperation {
+  std::size_t index = 0;  // in the batch
+  Error error;
+};
+
 struct Applied {
   std::uint32_t stale = 0;
   std::uint32_t purged = 0;
+  std::vector<FailedOperation> failed = {};  // by index
 };
 
 class Store {
@@ -34,6 +41,10 @@ class Store {
   // Errc::unavailable (it cannot be written now, and nothing is in doubt) may be tried again. Any other error
   // is final: the caller must acknowledge nothing more.
   virtual Result<Applied> apply(std::span<const Operation> batch) = 0;
+
+  // Makes every batch applied so far survive a power cut, if apply() alone does not see to that. By the
+  // thread that calls apply(). An error is final, as one of apply().
+  virtual Result<void> sync() { return {}; }
 
   virtual Result<std::optional<MessageView>> find(MessageId id) const = 0;
   virtual Result<MessagePtr> load(MessageId id) const = 0;  // with body; not_found if it is gone

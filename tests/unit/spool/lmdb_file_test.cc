@@ -252,3 +252,16 @@ TEST_CASE("a batch that overflows the map in its middle changes nothing and may 
   apply(*store, attempted({id(1), 0}, Status::delivered));
   CHECK(must(store->find(id(1)))->recipients[0].status == Status::delivered);
 }
+
+TEST_CASE("relaxed commits are visible at once and can be synced") {
+  TempDir directory;
+  LmdbSettings s = settings(directory);
+  s.durability = Durability::relaxed;
+  {
+    const auto store = must(open_lmdb(s));
+    for (std::uint32_t n = 1; n <= 5; ++n) apply(*store, accept({.number = n}));
+    CHECK(must(store->counts()).messages == 5);
+    must(store->sync());
+  }
+  CHECK(must(must(open_lmdb(s))->counts()).messages == 5);
+}
