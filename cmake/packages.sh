@@ -6,11 +6,11 @@ BUILD_PACKAGES=(
   g++ cmake ninja-build ccache 'pkgconf|pkg-config'
   libuv1-dev 'libllhttp-dev|node-llhttp' libssl-dev liblmdb-dev libyaml-cpp-dev libfmt-dev libspdlog-dev
   libunbound-dev dns-root-data 'libboost-json1.81-dev|libboost-json-dev' libcurl4-openssl-dev libgmime-3.0-dev
-  libidn2-dev libcli11-dev
+  libidn2-dev libcli11-dev prometheus-cpp-dev
 )
 RUN_PACKAGES=(openssl curl ca-certificates)  # ./run makes a certificate and shows how to send with curl
 TEST_PACKAGES=(
-  doctest-dev mandoc git python3 python3-pytest swaks libnet-ssleay-perl msmtp libphp-phpmailer php-cli php-mysql
+  doctest-dev mandoc git python3 python3-pytest python3-prometheus-client swaks libnet-ssleay-perl msmtp libphp-phpmailer php-cli php-mysql
   mariadb-server-core mariadb-client wordpress
   libfuse3-dev mount e2fsprogs xfsprogs btrfs-progs  # a disk whose power is cut, and file systems on it
 )

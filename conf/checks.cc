@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 
+#include "mta/base/network.h"
+
 namespace relay::conf {
 namespace {
 
@@ -61,6 +63,11 @@ std::optional<std::string> check_route_pattern(std::string_view text) {
   if (std::ranges::any_of(domain, [](char c) { return c >= 'A' && c <= 'Z'; }))
     return "must be in lower case";
   return std::nullopt;
+}
+
+std::optional<std::string> check_address_range(std::string_view text) {
+  if (text == "loopback" || Network::parse(text)) return std::nullopt;
+  return "is neither ADDRESS, ADDRESS/BITS (with no bits set behind) nor loopback";
 }
 
 std::optional<std::string> check_dns_server(std::string_view text) {

@@ -13,6 +13,7 @@ namespace relay::conf {
 std::optional<std::string> check_host_name(std::string_view text);  // RFC 1123 2.1, with a letter somewhere
 std::optional<std::string> check_address(std::string_view text);    // an IPv4 or IPv6 address, no brackets
 std::optional<std::string> check_route_pattern(std::string_view text);  // "example.com", "*.example.com", "*"
+std::optional<std::string> check_address_range(std::string_view text);  // ADDRESS, ADDRESS/BITS or loopback
 std::optional<std::string> check_dns_server(std::string_view text);     // ADDRESS or ADDRESS@PORT
 
 // "host:port", "192.0.2.1:25", "[2001:db8::1]:25"; without a port 25.

@@ -65,7 +65,7 @@ void read_submission(Section s, Submission& submission) {
   s.duration("data_timeout", limits.data_timeout, seconds(1), hours(1));
 }
 
-void read_http(Section s, Http& http) {
+void read_http(Section s, Http& http, api::ApiSettings& api) {
   s.each("listen", [&](Section& item) {
     HttpListener listener;
     read_endpoint(item, listener.address, listener.port);
@@ -80,6 +80,7 @@ void read_http(Section s, Http& http) {
   s.duration("idle_timeout", limits.idle_timeout, seconds(1), hours(1));
   s.duration("head_timeout", limits.head_timeout, seconds(1), hours(1));
   s.duration("body_timeout", limits.body_timeout, seconds(1), hours(1));
+  s.list("metrics_from", api.metrics_from, check_address_range);
 }
 
 void read_sessions(Section s, net::SessionLimits& limits) {
@@ -201,7 +202,7 @@ void read_settings(Document& document, Config& config) {
   read_log(root.section("log"), config.log);
   read_tls(root.section("tls"), config);
   read_submission(root.section("submission"), config.submission);
-  read_http(root.section("http"), config.http);
+  read_http(root.section("http"), config.http, config.api);
   {
     Section admin = root.section("admin");
     required(admin, "socket");

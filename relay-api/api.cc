@@ -36,6 +36,9 @@ struct Api::Impl {
       if (!who) return call.answer->problem(who.error());
       call.who = std::move(*who);
     }
+    if (found.route->access == Access::monitor && door == Door::application &&
+        !within(service.settings.metrics_from, call.request.peer.address))
+      return call.answer->problem({403, "forbidden", "This is not for your address to read.", {}, {}});
     call.parameters = std::move(found.parameters);
     found.route->handler(service, std::move(call));
   }

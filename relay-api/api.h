@@ -1,14 +1,16 @@
 // Api: the HTTP side. Translates requests to the calls SMTP uses too (intake, spool, keys, queue) and back.
 //
-// Routes of applications (/v1/…, Bearer key) and of relayctl (/admin/v1/…, only on the Unix socket, whose
-// file mode is the permission) are tables of method, path pattern and handler. handle() never throws; `done`
-// is called exactly once, on the calling loop, inside the call or later. One Api a loop.
+// Routes of applications (/v1/…, Bearer key), of relayctl (/admin/v1/…, only on the Unix socket, whose file
+// mode is the permission) and of monitoring (/metrics, by address) are tables of method, path pattern and
+// handler. handle() never throws; `done` is called exactly once, on the calling loop, inside the call or
+// later. One Api a loop.
 #pragma once
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "mta/base/loop.h"
+#include "mta/base/metrics.h"
 #include "mta/base/rng.h"
 #include "mta/intake/accept.h"
 #include "mta/intake/keys.h"
@@ -30,6 +32,7 @@ class Api {
     intake::KeyRing& keys;
     queue::Dispatcher& dispatcher;
     const spool::Store& store;
+    metrics::Source* metrics = nullptr;  // null: there are none
   };
   using Done = std::move_only_function<void(net::HttpResponse)>;
   Api(Ports ports, ApiSettings settings);

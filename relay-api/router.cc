@@ -2,12 +2,15 @@
 
 #include <algorithm>
 
+#include "mta/base/network.h"
+
 namespace relay::api {
 namespace {
 
 bool served(Access access, Door door) {
   switch (access) {
-    case Access::open: return true;
+    case Access::open:
+    case Access::monitor: return true;
     case Access::key: return door == Door::application;
     case Access::socket: return door == Door::administration;
   }
@@ -52,6 +55,15 @@ Match match(std::span<const Route> routes, Door door, std::string_view method, s
     found.allow += route.method == "GET" ? "GET, HEAD" : route.method;
   }
   return found;
+}
+
+bool within(std::span<const std::string> ranges, std::string_view address) {
+  const auto one = [&](std::string_view range) {
+    if (range == "loopback") return Network::loopback(address);
+    const auto network = Network::parse(range);
+    return network && network->contains(address);
+  };
+  return std::ranges::any_of(ranges, one);
 }
 
 void Answer::json(int status, std::string body) {

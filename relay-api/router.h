@@ -41,13 +41,17 @@ struct Call {
   std::shared_ptr<Answer> answer;
 };
 
+// Who is within `ranges`, which are as in ApiSettings::metrics_from.
+bool within(std::span<const std::string> ranges, std::string_view address);
+
 // What handlers work with; one an Api. A handler that answers later may keep `call`, never `service`.
 struct Service {
   Api::Ports ports;
   ApiSettings settings;
 };
 
-enum class Access { open, key, socket };  // nobody's, an API key's, the Unix socket's
+// Nobody's, an API key's, the Unix socket's, that of the socket and of addresses in the settings.
+enum class Access { open, key, socket, monitor };
 
 struct Route {
   std::string_view method;

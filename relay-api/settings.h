@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace relay::api {
 
@@ -17,7 +18,9 @@ struct ApiSettings {
   std::uint32_t tag_bytes = 128;               // one; the same
   std::uint32_t page = 50;                     // entries of a list that asks for no number
   std::uint32_t page_most = 500;               // entries of a list at most: bounds one read of the store
-  std::uint32_t retry_after_seconds = 30;      // said with 503: a full spool seldom empties sooner
+  // Who may read the metrics by HTTP; the Unix socket always may. Addresses, networks, or "loopback".
+  std::vector<std::string> metrics_from{"loopback"};
+  std::uint32_t retry_after_seconds = 30;  // said with 503: a full spool seldom empties sooner
 };
 
 }  // namespace relay::api

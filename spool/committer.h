@@ -19,6 +19,7 @@ struct Waiter {
   Executor* home;
   Committed done;  // may be empty: nobody waits
   std::size_t bytes;
+  Instant since{};  // submitted
 };
 
 struct Submitted {
@@ -58,6 +59,7 @@ class Committer {
 
   void take(std::deque<Submitted>& submitted);  // all, behind what waits already
   bool idle() const { return backlog_.empty(); }
+  Instant oldest() const { return idle() ? never : backlog_.front().waiter.since; }
   // The store could not take outcomes: commit() again after settings.full_pause, whatever else comes.
   bool stuck() const { return stuck_; }
   // One batch of what waits. `last`: outcomes the store cannot take fail and are not kept.

@@ -18,6 +18,7 @@
 #include "spool/codec.h"
 #include "spool/file.h"
 #include "spool/lmdb.h"
+#include "spool/types.h"
 
 namespace relay::spool {
 
@@ -93,6 +94,7 @@ class Environment {
   // commit they read could not be used anew otherwise.
   void forget_dead_readers() const { mdb_reader_check(env_.get(), nullptr); }
   Result<void> sync();  // the writer's thread alone
+  Result<Space> space() const;
 
  private:
   struct Close {

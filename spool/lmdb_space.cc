@@ -94,6 +94,23 @@ Result<bool> Environment::has_room(std::uint64_t bytes) {
   return true;
 }
 
+Result<Space> Environment::space() const {
+  mdb_filehandle_t file = -1;
+  struct stat now{};
+  if (mdb_env_get_fd(env_.get(), &file) != 0 || ::fstat(file, &now) != 0)
+    return fail(Errc::system, fmt::format("could not ask for the size of the spool {}: {}",
+                                          settings_.directory, std::system_category().message(errno)));
+  const auto free = free_bytes();
+  if (!free) return std::unexpected(free.error());
+  MDB_envinfo info{};
+  mdb_env_info(env_.get(), &info);  // after the count, so that no page counts as free and as not there yet
+  const std::uint64_t pages = (info.me_last_pgno + 1) * page_bytes_;
+  return Space{.file = static_cast<std::uint64_t>(now.st_size),
+               .used = pages - std::min(pages, *free),
+               .free = *free,
+               .limit = info.me_mapsize};
+}
+
 // LMDB calls a write that was cut short by a full disk an input/output error.
 bool Environment::disk_is_full() const {
   constexpr std::uint64_t next_to_nothing = 1u << 20;

@@ -22,6 +22,7 @@ class LmdbStore final : public Store {
   Result<std::vector<MessageView>> list(const MessageQuery& query) const override;
   Result<std::vector<QueueRow>> list_queue(const QueueQuery& query) const override;
   Result<Counts> counts() const override;
+  Result<Space> space() const override { return environment_->space(); }
   Result<std::vector<ApiKey>> keys() const override;
   Result<void> scan_queue(const std::function<bool(QueueEntry)>& each) const override;
 

@@ -57,7 +57,11 @@ Result<void> record(Store& store, std::span<const RecipientRef> repeats, WallTim
     const auto some = repeats.first(std::min(repeats.size(), batch_operations));
     std::vector<Operation> batch;
     for (const RecipientRef& ref : some) batch.emplace_back(in_doubt(ref, now));
-    if (const auto applied = store.apply(batch); !applied) return std::unexpected(applied.error());
+    const auto applied = store.apply(batch);
+    if (!applied) return std::unexpected(applied.error());
+    for (const FailedOperation& failed : applied->failed)
+      log::error("spool: that is not on record message={} recipient=#{}: {}",
+                 some[failed.index].message.text(), some[failed.index].index, failed.error.message);
     repeats = repeats.subspan(some.size());
   }
   return {};

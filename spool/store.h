@@ -52,6 +52,7 @@ class Store {
       const MessageQuery& query) const = 0;  // newest first; events left out
   virtual Result<std::vector<QueueRow>> list_queue(const QueueQuery& query) const = 0;  // by ref
   virtual Result<Counts> counts() const = 0;
+  virtual Result<Space> space() const = 0;  // may read some thousand pages
   virtual Result<std::vector<ApiKey>> keys() const = 0;
   // Every open recipient, by ref; stops early when `each` answers false.
   virtual Result<void> scan_queue(const std::function<bool(QueueEntry)>& each) const = 0;

@@ -171,4 +171,11 @@ struct Counts {
   std::uint64_t messages = 0, queued = 0;
 };  // queued: open recipients
 
+struct Space {              // of the storage, in bytes
+  std::uint64_t file = 0;   // on disk, what is allocated ahead included
+  std::uint64_t used = 0;   // holds data
+  std::uint64_t free = 0;   // between what is used: taken again before the file grows
+  std::uint64_t limit = 0;  // the most it may grow to
+};
+
 }  // namespace relay::spool

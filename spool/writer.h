@@ -18,6 +18,7 @@
 #include <memory>
 
 #include "mta/base/loop.h"
+#include "mta/base/metrics.h"
 #include "mta/base/result.h"
 #include "spool/in_flight.h"
 #include "spool/store.h"
@@ -47,6 +48,11 @@ struct WriterSettings {
 struct WriterStats {
   std::uint64_t commits = 0, operations = 0, stale = 0;
   bool failed = false;  // a final error has happened
+  // Submitted and not yet completed.
+  std::uint64_t waiting_bytes = 0;
+  Duration oldest_waiting{};
+  // Of the commits made: how long each took, and how much it held.
+  metrics::Distribution commit_seconds, batch_operations;
 };
 
 class ThreadWriter final : public Writer {

@@ -26,19 +26,31 @@ void merge_equal_recipients(std::vector<wire::Recipient>& recipients) {
   std::erase_if(recipients, [&](const wire::Recipient& r) { return !seen.insert(r.address).second; });
 }
 
-std::optional<wire::Reply> check(const IntakeSettings& settings, const Submission& submission,
-                                 const wire::HeaderScan& headers) {
-  if (submission.envelope.recipients.empty()) return reply(554, "5.5.1", "No recipients");
+struct Refusal {
+  Refused reason;
+  wire::Reply reply;
+};
+
+std::optional<Refusal> check(const IntakeSettings& settings, const Submission& submission,
+                             const wire::HeaderScan& headers) {
+  if (submission.envelope.recipients.empty())
+    return Refusal{Refused::no_recipients, reply(554, "5.5.1", "No recipients")};
   if (submission.envelope.recipients.size() > settings.recipients) {
-    return reply(452, "4.5.3", fmt::format("More than {} recipients", settings.recipients));
+    return Refusal{Refused::too_many_recipients,
+                   reply(452, "4.5.3", fmt::format("More than {} recipients", settings.recipients))};
   }
   if (submission.content->size() > settings.message_bytes) {
-    return reply(552, "5.3.4", fmt::format("Message is larger than {} bytes", settings.message_bytes));
+    return Refusal{
+        Refused::too_large,
+        reply(552, "5.3.4", fmt::format("Message is larger than {} bytes", settings.message_bytes))};
   }
   if (!headers.complete) {
-    return reply(552, "5.3.4", fmt::format("Header section is larger than {} bytes", settings.header_bytes));
+    return Refusal{
+        Refused::header_too_large,
+        reply(552, "5.3.4", fmt::format("Header section is larger than {} bytes", settings.header_bytes))};
   }
-  if (headers.received > settings.received_hops) return reply(554, "5.4.6", "Too many hops: a mail loop");
+  if (headers.received > settings.received_hops)
+    return Refusal{Refused::loop, reply(554, "5.4.6", "Too many hops: a mail loop")};
   return std::nullopt;
 }
 
@@ -97,14 +109,39 @@ wire::Reply refusal(const Error& error) {
 
 }  // namespace
 
+std::string_view text(Refused reason) {
+  switch (reason) {
+    case Refused::no_recipients: return "no_recipients";
+    case Refused::too_many_recipients: return "too_many_recipients";
+    case Refused::too_large: return "too_large";
+    case Refused::header_too_large: return "header_too_large";
+    case Refused::loop: return "loop";
+    case Refused::busy: return "busy";
+    case Refused::full: return "full";
+    case Refused::failed: return "failed";
+  }
+  return "unknown";
+}
+
+IntakeStats Intake::stats() const {
+  IntakeStats stats;
+  stats.from_smtp = accepted_[0].load(std::memory_order_relaxed);
+  stats.from_http = accepted_[1].load(std::memory_order_relaxed);
+  stats.recipients = recipients_.load(std::memory_order_relaxed);
+  stats.bytes = bytes_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < refusals; ++i) stats.refused[i] = refused_[i].load(std::memory_order_relaxed);
+  return stats;
+}
+
 void Intake::accept(Submission submission, Loop& home, Rng& rng,
                     std::move_only_function<void(AcceptResult)> done) {
   merge_equal_recipients(submission.envelope.recipients);
   wire::HeaderScan headers = wire::scan_headers(*submission.content, settings_.header_bytes);
   if (auto refused = check(settings_, submission, headers)) {
+    refuse(refused->reason);
     log::info("refused account={} key={} reply={}", submission.who.account, submission.who.key,
-              refused->text());
-    home.post([done = std::move(done), refused = std::move(*refused)]() mutable {
+              refused->reply.text());
+    home.post([done = std::move(done), refused = std::move(refused->reply)]() mutable {
       done(std::unexpected(std::move(refused)));
     });
     return;
@@ -117,6 +154,7 @@ void Intake::accept(Submission submission, Loop& home, Rng& rng,
       spool::Accept{message, now}, home,
       [this, message, answer](const Result<void>& committed) { on_committed(message, committed, *answer); });
   if (taken) return;
+  refuse(Refused::busy);
   log::warn("refused message={}: too much mail waits for the disk", message->id.text());
   home.post([answer] {
     (*answer)(std::unexpected(reply(452, "4.3.1", "Too much mail is waiting to be stored, try again later")));
@@ -126,6 +164,7 @@ void Intake::accept(Submission submission, Loop& home, Rng& rng,
 void Intake::on_committed(const spool::MessagePtr& message, const Result<void>& committed,
                           std::move_only_function<void(AcceptResult)>& done) {
   if (!committed) {
+    refuse(committed.error().code == Errc::full ? Refused::full : Refused::failed);
     log::error("not accepted message={}: {}", message->id.text(), committed.error().message);
     done(std::unexpected(refusal(committed.error())));
     return;
@@ -134,6 +173,9 @@ void Intake::on_committed(const spool::MessagePtr& message, const Result<void>& 
             message->id.text(), message->account.value, message->key.value,
             log::printable(message->envelope.reverse_path), message->envelope.recipients.size(),
             message->size, log::printable(message->rfc_message_id));
+  add(accepted_[message->origin == spool::Origin::smtp ? 0 : 1], 1);
+  add(recipients_, message->envelope.recipients.size());
+  add(bytes_, message->size);
   dispatcher_.enqueue(message);
   done(Accepted{message->id, message->accepted});
 }

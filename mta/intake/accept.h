@@ -6,6 +6,8 @@
 // any loop; `done` runs on that loop, never inside the call. Refusals are data: code and sentence, for SMTP
 // as they are, for HTTP by code.
 #pragma once
+#include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -45,19 +47,49 @@ struct IntakeSettings {
   std::uint32_t received_hops = 100;      // RFC 5321 6.3: loop detection by counting, at least 100
 };
 
+// Why mail was refused at this door. What SMTP and HTTP refuse before they have a message is not counted
+// here.
+enum class Refused {
+  no_recipients,
+  too_many_recipients,
+  too_large,
+  header_too_large,
+  loop,
+  busy,    // too much waits for its commit
+  full,    // no room
+  failed,  // it could not be stored
+};
+inline constexpr std::size_t refusals = 8;
+std::string_view text(Refused reason);  // "too_large"
+
+struct IntakeStats {
+  std::uint64_t from_smtp = 0, from_http = 0;  // messages accepted
+  std::uint64_t recipients = 0, bytes = 0;     // of those
+  std::array<std::uint64_t, refusals> refused{};
+};
+
 class Intake {
  public:
   // All outlive it. Rng is per call: each loop passes its own.
   Intake(IntakeSettings settings, spool::Writer& writer, queue::Dispatcher& dispatcher)
       : settings_(std::move(settings)), writer_(writer), dispatcher_(dispatcher) {}
   void accept(Submission submission, Loop& home, Rng& rng, std::move_only_function<void(AcceptResult)> done);
+  IntakeStats stats() const;  // any thread
 
  private:
+  void refuse(Refused reason) { add(refused_[static_cast<std::size_t>(reason)], 1); }
+  static void add(std::atomic<std::uint64_t>& to, std::uint64_t n) {
+    to.fetch_add(n, std::memory_order_relaxed);
+  }
   void on_committed(const spool::MessagePtr& message, const Result<void>& committed,
                     std::move_only_function<void(AcceptResult)>& done);
   IntakeSettings settings_;
   spool::Writer& writer_;
   queue::Dispatcher& dispatcher_;
+  // A few additions a message, by all loops.
+  std::array<std::atomic<std::uint64_t>, 2> accepted_{};  // from SMTP, from HTTP
+  std::atomic<std::uint64_t> recipients_{0}, bytes_{0};
+  std::array<std::atomic<std::uint64_t>, refusals> refused_{};
 };
 
 }  // namespace relay::intake

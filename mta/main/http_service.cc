@@ -23,12 +23,13 @@ void turn_away(int fd, bool tls) {
 
 void HttpService::take(int fd, const wire::PeerInfo& peer, bool tls, api::Door door) {
   // The administrator is let in even when applications have taken every place.
-  const bool full = open_ >= connections_ && door == api::Door::application;
+  const bool full = open() >= connections_ && door == api::Door::application;
   if (full || going_down_) {
-    log::warn("http: {} turned away: {} connections are open", peer.address, open_);
+    counts_.turn_away();
+    log::warn("http: {} turned away: {} connections are open", peer.address, open());
     return turn_away(fd, tls);
   }
-  ++open_;
+  counts_.begin();
   sessions_.adopt(fd, std::make_unique<net::HttpDialog>(limits_, &api::Api::problem), tls ? tls_ : nullptr,
                   tls, [this, door](net::SessionId id) { progress(id, door); });
 }
@@ -40,7 +41,7 @@ net::HttpDialog* HttpService::dialog(net::SessionId id) {
 
 void HttpService::progress(net::SessionId id, api::Door door) {
   if (sessions_.over(id)) {
-    --open_;
+    counts_.end();
     return;
   }
   net::HttpDialog* server = dialog(id);

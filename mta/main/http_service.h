@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "mta/main/session_counts.h"
 #include "mta/net/http_dialog.h"
 #include "mta/net/session.h"
 #include "relay-api/api.h"
@@ -31,7 +32,8 @@ class HttpService {
   void shut_down();  // idle connections are closed, the others after their answer
   // Every connection at once; for the end of the loop.
   void close_all() { sessions_.close_all(); }
-  std::uint32_t open() const { return open_; }
+  std::uint32_t open() const { return static_cast<std::uint32_t>(counts_.open()); }
+  const SessionCounts& counts() const { return counts_; }
 
  private:
   void progress(net::SessionId id, api::Door door);
@@ -42,7 +44,7 @@ class HttpService {
   net::HttpLimits limits_;
   std::uint32_t connections_;
   std::shared_ptr<net::TlsContext> tls_;
-  std::uint32_t open_ = 0;
+  SessionCounts counts_;
   bool going_down_ = false;
 };
 

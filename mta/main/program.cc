@@ -77,6 +77,7 @@ Result<void> check_files(const conf::Config& config) {
 }
 
 int run_program(const conf::Config& config, const ProgramOptions& options) {
+  const WallTime started = system_wall();
   std::promise<void> tell;
   std::future<void> told = tell.get_future();
   const Signals signals([&tell](int, int count) {
@@ -102,7 +103,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
     if (auto made = ensure_demo_key(options.demo_key_file, **store); !made) return refuse(made.error());
   }
   spool::InFlight in_flight(config.spool.directory, config.in_flight);
-  spool::record_repeats(**store, in_flight, system_wall());
+  const auto repeats = spool::record_repeats(**store, in_flight, system_wall());
   spool::ThreadWriter writer(**store, config.writer, &in_flight);
   auto keys = intake::KeyRing::load(**store, writer);
   if (!keys) return refuse(keys.error());
@@ -110,8 +111,11 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   queue::Dispatcher dispatcher(router);
   intake::Intake intake(config.intake, writer, dispatcher);
 
-  const Shared shared{config, **store,    writer, in_flight,     **keys,
-                      router, dispatcher, intake, *incoming_tls, *outgoing_tls};
+  Monitor monitor({**store, writer, in_flight, intake, dispatcher},
+                  {options.version, started, config.spool.durability, repeats.size()});
+
+  const Shared shared{config,     **store, writer,  in_flight,     **keys,       router,
+                      dispatcher, intake,  monitor, *incoming_tls, *outgoing_tls};
   std::vector<std::unique_ptr<Worker>> workers;
   for (auto& loop : loops) {
     auto worker = Worker::make(shared, *loop);

@@ -14,6 +14,7 @@ namespace relay {
 
 struct ProgramOptions {
   std::string demo_key_file;  // where the key of account "demo" is kept; made if missing or no longer good
+  std::string version;
 };
 
 // What --check-config looks at beside the text: the files that a start needs.

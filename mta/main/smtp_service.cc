@@ -44,11 +44,12 @@ SmtpService::SmtpService(Ports ports, wire::ServerSettings settings, std::uint32
 }
 
 void SmtpService::take(int fd, const wire::PeerInfo& peer, bool implicit_tls) {
-  if (open_ >= connections_ || going_down_) {
-    log::warn("smtp: {} turned away: {} connections are open", peer.address, open_);
+  if (open() >= connections_ || going_down_) {
+    counts_.turn_away();
+    log::warn("smtp: {} turned away: {} connections are open", peer.address, open());
     return turn_away(fd, settings_.host_name, implicit_tls);
   }
-  ++open_;
+  counts_.begin();
   sessions_.adopt(fd, std::make_unique<wire::ServerDialog>(settings_, policy_), tls_, implicit_tls,
                   [this, from = peer.address](net::SessionId id) { progress(id, from); });
 }
@@ -60,7 +61,7 @@ wire::ServerDialog* SmtpService::dialog(net::SessionId id) {
 
 void SmtpService::progress(net::SessionId id, const std::string& peer) {
   if (sessions_.over(id)) {
-    --open_;
+    counts_.end();
     return;
   }
   wire::ServerDialog* server = dialog(id);

@@ -10,6 +10,7 @@
 #include "mta/base/rng.h"
 #include "mta/intake/accept.h"
 #include "mta/intake/keys.h"
+#include "mta/main/session_counts.h"
 #include "mta/net/session.h"
 #include "mta/wire/server_dialog.h"
 
@@ -32,7 +33,8 @@ class SmtpService {
   void shut_down();
   // Every connection at once; for the end of the loop.
   void close_all() { sessions_.close_all(); }
-  std::uint32_t open() const { return open_; }
+  std::uint32_t open() const { return static_cast<std::uint32_t>(counts_.open()); }
+  const SessionCounts& counts() const { return counts_; }
 
  private:
   void progress(net::SessionId id, const std::string& peer);
@@ -48,7 +50,7 @@ class SmtpService {
   std::uint32_t connections_;
   std::shared_ptr<net::TlsContext> tls_;
   wire::ServerPolicy policy_;
-  std::uint32_t open_ = 0;
+  SessionCounts counts_;
   bool going_down_ = false;
 };
 

@@ -41,11 +41,14 @@ Worker::Worker(const Shared& shared, net::UvLoop& loop, std::unique_ptr<dns::Res
       scheduler_(
           {loop, dialer_, *resolver_, shared.writer, shared.store, shared.router, rng_, &shared.in_flight},
           shared.config.delivery),
-      api_({loop, rng_, shared.intake, shared.keys, shared.dispatcher, shared.store}, shared.config.api),
+      api_({loop, rng_, shared.intake, shared.keys, shared.dispatcher, shared.store, &shared.monitor},
+           shared.config.api),
       smtp_({loop, rng_, shared.keys, shared.intake}, server_settings(shared.config),
             shared.config.submission.connections, shared.config.sessions, shared.server_tls),
       http_({loop, api_}, shared.config.http.limits, shared.config.http.connections, shared.config.sessions,
-            shared.server_tls) {}
+            shared.server_tls) {
+  shared.monitor.add(smtp_.counts(), http_.counts());
+}
 
 Worker::~Worker() = default;
 

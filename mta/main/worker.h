@@ -13,6 +13,7 @@
 #include "mta/intake/accept.h"
 #include "mta/intake/keys.h"
 #include "mta/main/http_service.h"
+#include "mta/main/monitor.h"
 #include "mta/main/smtp_service.h"
 #include "mta/net/listener.h"
 #include "mta/net/tls.h"
@@ -34,6 +35,7 @@ struct Shared {
   const queue::Router& router;
   queue::Dispatcher& dispatcher;
   intake::Intake& intake;
+  Monitor& monitor;
   std::shared_ptr<net::TlsContext> server_tls;  // null without a certificate
   std::shared_ptr<net::TlsContext> client_tls;
 };

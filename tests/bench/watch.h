@@ -46,6 +46,7 @@ class Watch final : public spool::Store {
     return store_.list_queue(query);
   }
   Result<spool::Counts> counts() const override { return store_.counts(); }
+  Result<spool::Space> space() const override { return store_.space(); }
   Result<std::vector<spool::ApiKey>> keys() const override { return store_.keys(); }
   Result<void> scan_queue(const std::function<bool(spool::QueueEntry)>& each) const override {
     return store_.scan_queue(each);

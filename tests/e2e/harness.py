@@ -180,6 +180,10 @@ delivery:
     def ctl_json(self, *args):
         return json.loads(self.ctl(*args, "--json").stdout)
 
+    def get(self, path):
+        """What the Unix socket answers to a GET."""
+        return run_client(["curl", "-sS", "--fail", "--unix-socket", self.dir / "relay.sock", f"http://localhost{path}"])
+
     def open_recipients(self):
         return self.ctl_json("stats")["spool"]["open_recipients"]
 

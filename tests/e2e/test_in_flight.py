@@ -110,6 +110,8 @@ def test_kill_9_before_the_answer_to_the_final_dot(relay, host):
     expected = {"dot@a.example", "other@a.example", "dot@b.example"}
     assert doubtful(relay) == expected
     assert "possible repeats: 3" in relay.process.log.read_text()
+    page = relay.get("/metrics")
+    assert "relay_spool_possible_repeats_total 3\n" in page
     relay.wait_empty()
     for message, count in zip(ids, (2, 1, 0, 0)):
         shown = relay.ctl_json("message", "show", message)

@@ -39,6 +39,7 @@ class SimStore final : public spool::Store {
     return real_->list_queue(query);
   }
   Result<spool::Counts> counts() const override { return real_->counts(); }
+  Result<spool::Space> space() const override { return real_->space(); }
   Result<std::vector<spool::ApiKey>> keys() const override { return real_->keys(); }
   Result<void> scan_queue(const std::function<bool(spool::QueueEntry)>& each) const override {
     return real_->scan_queue(each);

@@ -26,7 +26,7 @@ LIBRARIES = {
     r"uv\.h": ["mta/net"], r"llhttp\.h": ["mta/net"], r"lmdb\.h": ["spool", "spool/inspect"], r"yaml-cpp/.*": ["conf"],
     r"unbound\.h": ["mta/dns"], r"gmime/.*": ["mta/mime"], r"boost/json.*": ["relay-api", "relay-api/ctl", "mta/sink"],
     r"openssl/.*": ["mta/base", "mta/net"], r"curl/.*": ["relay-api/ctl"], r"CLI/.*": ["relay-api/ctl", "mta/main"],
-    r"spdlog/.*": ["mta/base"], r"idn2\.h": ["mta/wire"],
+    r"spdlog/.*": ["mta/base"], r"idn2\.h": ["mta/wire"], r"prometheus/.*": ["mta/base"],
 }
 # The queue sees of the network only the port it dials through.
 NARROW = {"mta/queue": {"mta/net": ["mta/net/dialer.h"]}}

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   std::string config_file = "/etc/relay/relay.yaml";
   bool check_only = false;
   relay::ProgramOptions options;
+  options.version = RELAY_VERSION;
 
   CLI::App app("The relay: an SMTP relay server with an HTTP side.", "relayd");
   app.add_option("--config", config_file, "The configuration file")->capture_default_str();

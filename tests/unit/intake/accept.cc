@@ -35,8 +35,7 @@ struct Fixture {
     return s;
   }
   void start(Submission s) {
-    Intake intake(settings, writer, queue.dispatcher);
-    intake_ = std::make_unique<Intake>(intake);
+    intake_ = std::make_unique<Intake>(settings, writer, queue.dispatcher);
     result.reset();
     intake_->accept(std::move(s), loop, rng, [this](AcceptResult r) {
       CHECK_FALSE(result.has_value());
@@ -260,6 +259,44 @@ TEST_CASE_FIXTURE(Fixture, "refusals") {
   settings.header_bytes = 1000;
   reply = refused(submission("X: " + std::string(2000, 'x') + "\r\n\r\n"));
   CHECK(reply.code == 552);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is accepted and what is refused is counted, each by its kind") {
+  const auto message = accepted(submission());
+  IntakeStats stats = intake_->stats();
+  CHECK(stats.from_smtp == (message->origin == spool::Origin::smtp));
+  CHECK(stats.from_http == (message->origin == spool::Origin::http));
+  CHECK(stats.recipients == message->envelope.recipients.size());
+  CHECK(stats.bytes == message->size);
+  CHECK(stats.refused == IntakeStats{}.refused);
+  const auto counted = [this](Submission s, Refused reason) {
+    refused(std::move(s));
+    IntakeStats expected;
+    expected.refused[static_cast<std::size_t>(reason)] = 1;
+    CHECK_MESSAGE(intake_->stats().refused == expected.refused, text(reason));
+    CHECK(intake_->stats().bytes == 0);
+  };
+  counted(submission(received(101) + "\r\n"), Refused::loop);
+  settings.header_bytes = 1000;
+  counted(submission("X: " + std::string(2000, 'x') + "\r\n\r\n"), Refused::header_too_large);
+  settings.message_bytes = 100;
+  counted(submission("X: " + std::string(200, 'x') + "\r\n\r\n"), Refused::too_large);
+  settings = {};
+  Submission nobody = submission();
+  nobody.envelope.recipients.clear();
+  counted(std::move(nobody), Refused::no_recipients);
+  settings.recipients = 0;
+  counted(submission(), Refused::too_many_recipients);
+  settings = {};
+  writer.full = true;
+  counted(submission(), Refused::busy);
+  writer.full = false;
+  for (const auto& [code, reason] : {std::pair(Errc::full, Refused::full), {Errc::system, Refused::failed}}) {
+    start(submission());
+    writer.commit(fail(code, "of the test"));
+    loop.run();
+    CHECK(intake_->stats().refused[static_cast<std::size_t>(reason)] == 1);
+  }
 }
 
 TEST_CASE_FIXTURE(Fixture, "a full writer and a failed commit are temporary; nothing is queued") {

@@ -47,6 +47,7 @@ class FakeStore final : public spool::Store {
     return std::vector<spool::QueueRow>();
   }
   Result<spool::Counts> counts() const override { return spool::Counts{}; }
+  Result<spool::Space> space() const override { return spool::Space{}; }
   Result<std::vector<spool::ApiKey>> keys() const override {
     if (broken) return fail(Errc::corrupt, "the key record x fails its checksum");
     return stored_keys;

@@ -98,6 +98,7 @@ struct Relay {
   std::unique_ptr<queue::Router> router;
   std::unique_ptr<queue::Dispatcher> dispatcher;
   std::unique_ptr<intake::Intake> intake;
+  std::unique_ptr<Monitor> monitor;
   std::unique_ptr<Worker> worker;
   std::thread thread;
 
@@ -118,10 +119,13 @@ struct Relay {
     router = std::make_unique<queue::Router>(config.routes);
     dispatcher = std::make_unique<queue::Dispatcher>(*router);
     intake = std::make_unique<intake::Intake>(config.intake, *writer, *dispatcher);
-    worker = std::move(Worker::make({config, *store, *writer, *in_flight, *keys, *router, *dispatcher,
-                                     *intake, nullptr, std::move(net::TlsContext::client(false)).value()},
-                                    loop))
-                 .value();
+    monitor = std::make_unique<Monitor>(Monitor::Ports{*store, *writer, *in_flight, *intake, *dispatcher},
+                                        Monitor::Facts{"1.2.3", system_wall(), config.spool.durability, 7});
+    worker =
+        std::move(Worker::make({config, *store, *writer, *in_flight, *keys, *router, *dispatcher, *intake,
+                                *monitor, nullptr, std::move(net::TlsContext::client(false)).value()},
+                               loop))
+            .value();
     dispatcher->add(loop, worker->scheduler());
     const auto listening = worker->listen(true);
     REQUIRE_MESSAGE(listening.has_value(), (listening ? "" : listening.error().message));
@@ -219,4 +223,24 @@ TEST_CASE(
   const Tcp dialled = host.accepted();
   relay.end(Duration::zero());
   CHECK(relay.store->counts()->queued == 2);
+}
+
+TEST_CASE("a scrape tells of every part, on the Unix socket and to loopback") {
+  const Tcp host = Tcp::listening();
+  Relay relay(host.port());
+  const Tcp smtp = Tcp::to(relay.smtp());
+  smtp.read("\r\n");
+  const Tcp http = Tcp::to(relay.http());
+  const Tcp admin = Tcp::to_path(relay.config.admin_socket);
+  for (const Tcp* client : {&http, &admin}) {
+    client->send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    const std::string page = client->read("relay_sessions_turned_away_total{protocol=\"http\"} 0\n");
+    CAPTURE(page);
+    CHECK(page.starts_with("HTTP/1.1 200 "));
+    for (const std::string_view line :
+         {"relay_build_info{version=\"1.2.3\"} 1\n", "relay_spool_possible_repeats_total 7\n",
+          "relay_sessions_open{protocol=\"smtp\"} 1\n", "relay_spool_durability{mode=\"none\"} 1\n",
+          "relay_queue_recipients{place=\"waiting\"} 0\n", "\nrelay_spool_file_bytes "})
+      CHECK(page.find(line) != std::string::npos);
+  }
 }

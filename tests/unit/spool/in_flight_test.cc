@@ -208,6 +208,7 @@ class Refusing final : public Store {
     return behind_.list_queue(q);
   }
   Result<Counts> counts() const override { return behind_.counts(); }
+  Result<Space> space() const override { return behind_.space(); }
   Result<std::vector<ApiKey>> keys() const override { return behind_.keys(); }
   Result<void> scan_queue(const std::function<bool(QueueEntry)>& each) const override {
     return behind_.scan_queue(each);

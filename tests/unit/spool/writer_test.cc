@@ -94,6 +94,7 @@ class FakeStore final : public Store {
   Result<std::vector<MessageView>> list(const MessageQuery&) const override { return {}; }
   Result<std::vector<QueueRow>> list_queue(const QueueQuery&) const override { return {}; }
   Result<Counts> counts() const override { return Counts{}; }
+  Result<Space> space() const override { return Space{}; }
   Result<std::vector<ApiKey>> keys() const override { return {}; }
   Result<void> scan_queue(const std::function<bool(QueueEntry)>&) const override { return {}; }
 
@@ -319,6 +320,32 @@ TEST_CASE("a writer that ends while the store is full says so to those who wait"
   }
   home.run();
   CHECK(heard.all == Said{{1, Errc::full}, {2, Errc::full}});
+}
+
+TEST_CASE("what waits is counted with its age, and commits by their time and size") {
+  FakeStore store;
+  Home home;
+  Heard heard;
+  ThreadWriter writer(store, {});
+  CHECK(writer.stats().oldest_waiting == Duration::zero());
+  store.close();
+  CHECK(writer.submit(mail(1), home, heard.as(1)));
+  store.wait_for_batch(1);
+  CHECK(writer.submit(mail(2, 5000), home, heard.as(2)));
+  CHECK(writer.submit(outcome(3), home, heard.as(3)));
+  const WriterStats waiting = writer.stats();
+  CHECK(waiting.waiting_bytes > 5000);
+  CHECK(waiting.oldest_waiting > Duration::zero());
+  CHECK(writer.stats().oldest_waiting >= waiting.oldest_waiting);  // that of the first, being committed
+  store.open();
+  home.run_until([&] { return heard.all.size() == 3; });
+  const WriterStats done = writer.stats();
+  CHECK(done.waiting_bytes == 0);
+  CHECK(done.oldest_waiting == Duration::zero());
+  CHECK(done.commit_seconds.sum() > 0);
+  CHECK(done.batch_operations.counts().at(0) == 1);  // of one operation
+  CHECK(done.batch_operations.counts().at(1) == 1);  // of two
+  CHECK(done.batch_operations.sum() == 3);
 }
 
 TEST_CASE("after a final error everything fails with it and the store is left alone") {

@@ -1,0 +1,25 @@
+// Network: a range of IP addresses, as settings name it. Pure. IPv4 and the same address mapped into IPv6
+// (RFC 4291 2.5.5.2) are one.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace relay {
+
+class Network {
+ public:
+  // "192.0.2.1", "192.0.2.0/24", "2001:db8::/32"; bits behind the prefix must be zero.
+  static std::optional<Network> parse(std::string_view text);
+  bool contains(std::string_view address) const;   // false for what is no address
+  static bool loopback(std::string_view address);  // 127.0.0.0/8 and ::1
+
+ private:
+  std::array<std::uint8_t, 16> prefix_{};
+  unsigned bits_ = 128;
+};
+
+}  // namespace relay

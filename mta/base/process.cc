@@ -1,0 +1,37 @@
+#include "mta/base/process.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+namespace relay {
+namespace {
+
+double seconds(const timeval& t) {
+  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+}
+
+}  // namespace
+
+ProcessStats process_stats() {
+  ProcessStats stats;
+  std::uint64_t all = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> all >> resident;
+  stats.resident_bytes = resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  std::error_code error;
+  std::filesystem::directory_iterator files("/proc/self/fd", error);
+  // One of them is the directory itself.
+  const auto open = error ? 1 : std::distance(begin(files), end(files));
+  stats.open_files = static_cast<std::uint64_t>(open - 1);
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) stats.open_files_limit = limit.rlim_cur;
+  rusage usage{};
+  if (::getrusage(RUSAGE_SELF, &usage) == 0)
+    stats.cpu_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  return stats;
+}
+
+}  // namespace relay

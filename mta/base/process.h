@@ -1,0 +1,17 @@
+// What the system says of this process, from /proc. Any thread; some system calls, and one more for each open
+// file.
+#pragma once
+#include <cstdint>
+
+namespace relay {
+
+struct ProcessStats {
+  std::uint64_t resident_bytes = 0;
+  std::uint64_t open_files = 0;
+  std::uint64_t open_files_limit = 0;
+  double cpu_seconds = 0;
+};
+
+ProcessStats process_stats();
+
+}  // namespace relay

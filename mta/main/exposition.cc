@@ -1,0 +1,171 @@
+#include "mta/main/exposition.h"
+
+#include <array>
+
+namespace relay {
+namespace {
+
+using metrics::Metric;
+using enum metrics::Kind;
+
+// In the order of the page.
+constexpr std::array table{
+    Metric{"relay_build_info", gauge, "Always 1; its label is the version"},
+    Metric{"relay_process_start_time_seconds", gauge, "When the process started, in seconds since 1970"},
+    Metric{"relay_process_resident_memory_bytes", gauge, "Memory the process has in RAM"},
+    Metric{"relay_process_cpu_seconds_total", counter, "Processor time used, of user and system"},
+    Metric{"relay_process_open_fds", gauge, "Open files and connections"},
+    Metric{"relay_process_max_fds", gauge, "The most files and connections that may be open"},
+
+    Metric{"relay_spool_failed", gauge, "1 after a commit has failed for good: nothing is accepted any more"},
+    Metric{"relay_spool_durability", gauge,
+           "1 for the mode in force: what a commit has survived when it is done"},
+    Metric{"relay_spool_commits_total", counter, "Commits made"},
+    Metric{"relay_spool_operations_total", counter, "Operations in those commits"},
+    Metric{"relay_spool_stale_operations_total", counter,
+           "Operations that changed nothing, as their recipient was finished already"},
+    Metric{"relay_spool_commit_duration_seconds", histogram, "How long a commit took, with its syncs"},
+    Metric{"relay_spool_batch_operations", histogram, "Operations in one commit"},
+    Metric{"relay_spool_waiting_bytes", gauge, "Mail and outcomes submitted and not yet committed"},
+    Metric{"relay_spool_oldest_waiting_seconds", gauge, "How long the oldest of that has waited"},
+    Metric{"relay_spool_messages", gauge, "Messages known, finished ones included until they are forgotten"},
+    Metric{"relay_spool_open_recipients", gauge, "Recipients queued or held, as the store has them"},
+    Metric{"relay_spool_file_bytes", gauge, "Size of the spool's file, what is allocated ahead included"},
+    Metric{"relay_spool_used_bytes", gauge, "Of the file, what holds data"},
+    Metric{"relay_spool_free_bytes", gauge,
+           "Of the file, what is free between that and is taken again first"},
+    Metric{"relay_spool_limit_bytes", gauge, "The most the file may grow to"},
+    Metric{"relay_spool_in_flight_noted", gauge, "Recipients noted in the ledger of attempts under way"},
+    Metric{"relay_spool_in_flight_uncovered_total", counter,
+           "Attempts that could not be noted, so that their repeat after a crash would not be counted"},
+    Metric{"relay_spool_possible_repeats_total", counter,
+           "Recipients found at the start whose attempts the process before had under way: they may be "
+           "delivered "
+           "twice"},
+
+    Metric{"relay_queue_recipients", gauge, "Open recipients in memory, by where they are"},
+    Metric{"relay_queue_connections", gauge, "Connections to hosts, open or being opened"},
+    Metric{"relay_queue_outcomes_total", counter, "Attempts ended, by what became of the recipient"},
+    Metric{"relay_queue_in_doubt_total", counter,
+           "Attempts whose connection was lost when the host could already have taken the message"},
+
+    Metric{"relay_intake_messages_total", counter, "Messages accepted, by the way in"},
+    Metric{"relay_intake_recipients_total", counter, "Recipients of those messages"},
+    Metric{"relay_intake_bytes_total", counter, "Content of those messages, as stored"},
+    Metric{"relay_intake_refused_total", counter, "Messages refused once they were there, by reason"},
+
+    Metric{"relay_sessions_open", gauge, "Incoming connections, by protocol"},
+    Metric{"relay_sessions_total", counter, "Incoming connections taken since the start"},
+    Metric{"relay_sessions_turned_away_total", counter, "Incoming connections over the limit"},
+};
+
+consteval const Metric& metric(std::string_view name) {
+  for (const Metric& m : table)
+    if (m.name == name) return m;
+  throw "no such metric";  // while compiling, as every name is a literal of this file
+}
+
+template <class T>
+double number(T value) {
+  return static_cast<double>(value);
+}
+
+double seconds(std::chrono::nanoseconds span) { return std::chrono::duration<double>(span).count(); }
+
+void add_process(metrics::Page& page, const Snapshot& s) {
+  page.add(metric("relay_build_info"), 1, {{"version", s.version}});
+  page.add(metric("relay_process_start_time_seconds"), seconds(s.started.time_since_epoch()));
+  page.add(metric("relay_process_resident_memory_bytes"), number(s.process.resident_bytes));
+  page.add(metric("relay_process_cpu_seconds_total"), s.process.cpu_seconds);
+  page.add(metric("relay_process_open_fds"), number(s.process.open_files));
+  page.add(metric("relay_process_max_fds"), number(s.process.open_files_limit));
+}
+
+std::string_view mode(spool::Durability durability) {
+  switch (durability) {
+    case spool::Durability::sync: return "sync";
+    case spool::Durability::relaxed: return "relaxed";
+    case spool::Durability::none: return "none";
+  }
+  return "unknown";
+}
+
+void add_writer(metrics::Page& page, const Snapshot& s) {
+  const spool::WriterStats& w = s.writer;
+  page.add(metric("relay_spool_failed"), w.failed ? 1 : 0);
+  page.add(metric("relay_spool_durability"), 1, {{"mode", mode(s.durability)}});
+  page.add(metric("relay_spool_commits_total"), number(w.commits));
+  page.add(metric("relay_spool_operations_total"), number(w.operations));
+  page.add(metric("relay_spool_stale_operations_total"), number(w.stale));
+  page.add(metric("relay_spool_commit_duration_seconds"), w.commit_seconds);
+  page.add(metric("relay_spool_batch_operations"), w.batch_operations);
+  page.add(metric("relay_spool_waiting_bytes"), number(w.waiting_bytes));
+  page.add(metric("relay_spool_oldest_waiting_seconds"), seconds(w.oldest_waiting));
+}
+
+void add_store(metrics::Page& page, const Snapshot& s) {
+  if (s.counts) {
+    page.add(metric("relay_spool_messages"), number(s.counts->messages));
+    page.add(metric("relay_spool_open_recipients"), number(s.counts->queued));
+  }
+  if (s.space) {
+    page.add(metric("relay_spool_file_bytes"), number(s.space->file));
+    page.add(metric("relay_spool_used_bytes"), number(s.space->used));
+    page.add(metric("relay_spool_free_bytes"), number(s.space->free));
+    page.add(metric("relay_spool_limit_bytes"), number(s.space->limit));
+  }
+  page.add(metric("relay_spool_in_flight_noted"), number(s.in_flight.noted));
+  page.add(metric("relay_spool_in_flight_uncovered_total"), number(s.in_flight.uncovered));
+  page.add(metric("relay_spool_possible_repeats_total"), number(s.possible_repeats));
+}
+
+void add_queue(metrics::Page& page, const queue::SchedulerStats& q) {
+  const Metric& recipients = metric("relay_queue_recipients");
+  page.add(recipients, number(q.open - q.ready - q.in_flight - q.held), {{"place", "waiting"}});
+  page.add(recipients, number(q.ready), {{"place", "ready"}});
+  page.add(recipients, number(q.in_flight), {{"place", "in_flight"}});
+  page.add(recipients, number(q.held), {{"place", "held"}});
+  page.add(metric("relay_queue_connections"), number(q.connections));
+  const Metric& outcomes = metric("relay_queue_outcomes_total");
+  page.add(outcomes, number(q.delivered), {{"outcome", "delivered"}});
+  page.add(outcomes, number(q.deferred), {{"outcome", "deferred"}});
+  page.add(outcomes, number(q.failed), {{"outcome", "failed"}});
+  page.add(metric("relay_queue_in_doubt_total"), number(q.in_doubt));
+}
+
+void add_intake(metrics::Page& page, const intake::IntakeStats& i) {
+  page.add(metric("relay_intake_messages_total"), number(i.from_smtp), {{"origin", "smtp"}});
+  page.add(metric("relay_intake_messages_total"), number(i.from_http), {{"origin", "http"}});
+  page.add(metric("relay_intake_recipients_total"), number(i.recipients));
+  page.add(metric("relay_intake_bytes_total"), number(i.bytes));
+  for (std::size_t reason = 0; reason < intake::refusals; ++reason)
+    page.add(metric("relay_intake_refused_total"), number(i.refused[reason]),
+             {{"reason", intake::text(static_cast<intake::Refused>(reason))}});
+}
+
+void add_sessions(metrics::Page& page, const SessionSums& smtp, const SessionSums& http) {
+  const auto both = [&](const Metric& what, std::uint64_t SessionSums::* value) {
+    page.add(what, number(smtp.*value), {{"protocol", "smtp"}});
+    page.add(what, number(http.*value), {{"protocol", "http"}});
+  };
+  both(metric("relay_sessions_open"), &SessionSums::open);
+  both(metric("relay_sessions_total"), &SessionSums::total);
+  both(metric("relay_sessions_turned_away_total"), &SessionSums::turned_away);
+}
+
+}  // namespace
+
+std::span<const Metric> all_metrics() { return table; }
+
+std::string exposition(const Snapshot& snapshot) {
+  metrics::Page page;
+  add_process(page, snapshot);
+  add_writer(page, snapshot);
+  add_store(page, snapshot);
+  add_queue(page, snapshot.queue);
+  add_intake(page, snapshot.intake);
+  add_sessions(page, snapshot.smtp, snapshot.http);
+  return page.text();
+}
+
+}  // namespace relay

@@ -1,0 +1,42 @@
+// Exposition: the relay's metrics, from what its parts say of themselves. Pure; relayd(8) lists them, and a
+// test compares.
+#pragma once
+#include <optional>
+#include <span>
+#include <string>
+
+#include "mta/base/metrics.h"
+#include "mta/base/process.h"
+#include "mta/intake/accept.h"
+#include "mta/queue/scheduler.h"
+#include "spool/in_flight.h"
+#include "spool/lmdb.h"
+#include "spool/writer.h"
+
+namespace relay {
+
+// Connections of one protocol, of all loops.
+struct SessionSums {
+  std::uint64_t open = 0, total = 0, turned_away = 0;
+};
+
+// Everything a scrape shows, as it was at one moment of each part.
+struct Snapshot {
+  std::string version;
+  WallTime started;
+  ProcessStats process;
+  spool::Durability durability = spool::Durability::sync;
+  spool::WriterStats writer;
+  std::optional<spool::Counts> counts;  // not there if the store could not be read
+  std::optional<spool::Space> space;    // the same
+  spool::InFlightStats in_flight;
+  std::uint64_t possible_repeats = 0;
+  queue::SchedulerStats queue;  // of all loops
+  intake::IntakeStats intake;
+  SessionSums smtp, http;
+};
+
+std::span<const metrics::Metric> all_metrics();
+std::string exposition(const Snapshot& snapshot);
+
+}  // namespace relay

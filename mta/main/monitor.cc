@@ -1,0 +1,59 @@
+#include "mta/main/monitor.h"
+
+#include <utility>
+
+#include "mta/base/log.h"
+
+namespace relay {
+namespace {
+
+SessionSums sum(const std::vector<const SessionCounts*>& loops) {
+  SessionSums sums;
+  for (const SessionCounts* counts : loops) {
+    sums.open += counts->open();
+    sums.total += counts->total();
+    sums.turned_away += counts->turned_away();
+  }
+  return sums;
+}
+
+template <class T>
+std::optional<T> readable(Result<T> value) {
+  if (value) return std::move(*value);
+  log::warn("metrics: the spool could not be read: {}", value.error().message);
+  return std::nullopt;
+}
+
+}  // namespace
+
+void Monitor::add(const SessionCounts& smtp, const SessionCounts& http) {
+  smtp_.push_back(&smtp);
+  http_.push_back(&http);
+}
+
+void Monitor::scrape(Loop& home, std::move_only_function<void(std::string)> done) {
+  ports_.dispatcher.stats(home, [this, done = std::move(done)](const queue::SchedulerStats& queue) mutable {
+    Snapshot snapshot = take();
+    snapshot.queue = queue;
+    done(exposition(snapshot));
+  });
+}
+
+Snapshot Monitor::take() const {
+  Snapshot snapshot;
+  snapshot.version = facts_.version;
+  snapshot.started = facts_.started;
+  snapshot.durability = facts_.durability;
+  snapshot.possible_repeats = facts_.possible_repeats;
+  snapshot.process = process_stats();
+  snapshot.writer = ports_.writer.stats();
+  snapshot.counts = readable(ports_.store.counts());
+  snapshot.space = readable(ports_.store.space());
+  snapshot.in_flight = ports_.in_flight.stats();
+  snapshot.intake = ports_.intake.stats();
+  snapshot.smtp = sum(smtp_);
+  snapshot.http = sum(http_);
+  return snapshot;
+}
+
+}  // namespace relay

@@ -1,0 +1,46 @@
+// Monitor: takes the snapshot a scrape shows. Parts that belong to a loop are asked on it; all else is read
+// where the scrape came in.
+//
+// add() before any loop runs; scrape() from any loop. What it was given outlives it.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "mta/base/metrics.h"
+#include "mta/main/exposition.h"
+#include "mta/main/session_counts.h"
+#include "mta/queue/dispatcher.h"
+#include "spool/store.h"
+
+namespace relay {
+
+class Monitor final : public metrics::Source {
+ public:
+  struct Ports {
+    const spool::Store& store;
+    const spool::ThreadWriter& writer;
+    const spool::InFlight& in_flight;
+    const intake::Intake& intake;
+    queue::Dispatcher& dispatcher;
+  };
+  // What does not change while the program runs.
+  struct Facts {
+    std::string version;
+    WallTime started;
+    spool::Durability durability = spool::Durability::sync;
+    std::uint64_t possible_repeats = 0;
+  };
+  Monitor(Ports ports, Facts facts) : ports_(ports), facts_(std::move(facts)) {}
+
+  void add(const SessionCounts& smtp, const SessionCounts& http);  // of one loop
+  void scrape(Loop& home, std::move_only_function<void(std::string)> done) override;
+
+ private:
+  Snapshot take() const;
+
+  const Ports ports_;
+  const Facts facts_;
+  std::vector<const SessionCounts*> smtp_, http_;
+};
+
+}  // namespace relay
