@@ -8,7 +8,7 @@
 
 #include "mta/base/ids.h"
 #include "spool/codec.h"
-#include "spool/inspect/page.h"
+#include "spool/page.h"
 
 namespace relay::spool {
 

@@ -68,7 +68,7 @@ bool Account::take(PageNumber first, std::uint64_t pages, std::uint8_t use, std:
   for (PageNumber page = first; page < first + pages; ++page) {
     if (page >= uses_.size()) {
       faults_.page(table,
-                   {page, fmt::format("it is {}, and behind the last page in use", use_text(use)), {}, {}});
+                   {page, {fmt::format("it is {}, and behind the last page in use", use_text(use))}, {}, {}});
       return false;
     }
     if (uses_[page] != none) {
@@ -105,7 +105,7 @@ void Account::page(Walk& walk, PageNumber number, std::size_t depth, std::string
                    std::string_view high) {
   const auto damaged = [&](std::string what) {
     walk.damaged = true;
-    faults_.page(walk.table, {number, std::move(what), std::string(low), std::string(high)});
+    faults_.page(walk.table, {number, {std::move(what)}, std::string(low), std::string(high)});
   };
   if (number < 2 || number > view_.meta().last) return damaged("there is no page of that number");
   if (!take(number, 1, walk.use, walk.table)) {
@@ -113,8 +113,8 @@ void Account::page(Walk& walk, PageNumber number, std::size_t depth, std::string
     return;
   }
   std::string bytes;
-  if (auto read = view_.file().read(number, bytes, view_.file().page_bytes()); !read)
-    return damaged(std::move(read.error()));
+  if (auto read = view_.pages().read(number, bytes, view_.file().page_bytes()); !read)
+    return damaged(std::move(read.error().what));
   const auto parsed = Page::parse(bytes, number);
   if (!parsed) return damaged(parsed.error());
   if (parsed->leaf() != (depth == walk.root.depth))
@@ -145,7 +145,7 @@ void Account::leaf(Walk& walk, const Page& page, PageNumber number) {
     if (value.first < 2) {
       walk.damaged = true;
       faults_.page(walk.table,
-                   {number, fmt::format("the value of its entry {} is said to be a meta page", i), {}, {}});
+                   {number, {fmt::format("the value of its entry {} is said to be a meta page", i)}, {}, {}});
     } else if (!take(value.first, pages, walk.use, walk.table)) {
       walk.damaged = true;
     }
@@ -199,14 +199,14 @@ PageTotals Account::finish() {
 
 void read_free_pages(const View& view, Faults& faults, const std::function<void(PageNumber)>& each) {
   constexpr std::uint64_t longest = 1u << 30;  // a list LMDB itself could not write
-  TreeCursor cursor(view, view.meta().free, faults.pages_of(std::nullopt), TreeCursor::Keys::numbers);
+  TreeCursor cursor(view.pages(), view.meta().free, faults.pages_of(std::nullopt), TreeCursor::Keys::numbers);
   for (bool found = cursor.first(); found; found = cursor.next()) {
     const auto malformed = [&](std::string what) {
       faults.add({.kind = FaultKind::free_list, .what = std::move(what)});
     };
     const auto value = cursor.value(longest);
     if (!value) {
-      malformed(fmt::format("a part of the list of free pages cannot be read: {}", value.error()));
+      malformed(fmt::format("a part of the list of free pages cannot be read: {}", value.error().what));
       continue;
     }
     const std::uint64_t count = number_of(*value);

@@ -134,21 +134,6 @@ std::optional<pid_t> SpoolFile::writer() const {
   return process;
 }
 
-std::expected<void, std::string> SpoolFile::read(PageNumber number, std::string& to,
-                                                 std::size_t bytes) const {
-  to.resize(bytes);
-  std::size_t have = 0;
-  while (have < bytes) {
-    const ssize_t got =
-        ::pread(data_.get(), to.data() + have, bytes - have, static_cast<off_t>(number * page_bytes_ + have));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return std::unexpected(fmt::format("it cannot be read: {}", reason(errno)));
-    if (got == 0) return std::unexpected("it lies behind the end of the file");
-    have += static_cast<std::size_t>(got);
-  }
-  return {};
-}
-
 std::array<std::expected<Meta, std::string>, 2> SpoolFile::read_metas() const {
   constexpr std::size_t enough = 256;
   std::array<std::expected<Meta, std::string>, 2> metas;

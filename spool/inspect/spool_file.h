@@ -3,7 +3,7 @@
 // view() is one commit of the spool: all tables as they were then. While the view lives, LMDB's table of
 // readers keeps the relay from using its pages anew, so that it stays whole while the relay goes on; that
 // costs the relay room, so views are kept short. A program killed with a view leaves its entry there, which
-// the relay removes. Pages are read from the file and checked (spool/inspect/page.h), never through LMDB's
+// the relay removes. Pages are read from the file and checked (spool/page.h), never through LMDB's
 // map: neither damage nor a failing disk can end the program. If a meta page is damaged LMDB does not open
 // the file, and the relay cannot run on it; then the spool's lock is held instead, and the newest sound meta
 // page counts. One thread.
@@ -18,8 +18,8 @@
 
 #include "mta/base/result.h"
 #include "spool/codec.h"
-#include "spool/inspect/page.h"
 #include "spool/lmdb_env.h"
+#include "spool/page_source.h"
 
 namespace relay::spool {
 
@@ -41,10 +41,8 @@ class SpoolFile {
   const std::array<std::optional<std::string>, 2>& meta_faults() const { return meta_faults_; }
   MDB_env* lmdb() const { return env_.get(); }  // null if LMDB did not open the file
 
-  // Fills `to` with whole pages from `number` on. The error is a phrase.
-  std::expected<void, std::string> read(PageNumber number, std::string& to, std::size_t bytes) const;
-
  private:
+  friend class View;
   struct Close {
     void operator()(MDB_env* env) const { mdb_env_close(env); }
   };
@@ -68,6 +66,7 @@ class View {
  public:
   const SpoolFile& file() const { return *file_; }
   const Meta& meta() const { return meta_; }
+  PageSource pages() const { return {file_->data_.get(), file_->page_bytes_, meta_.last}; }
 
  private:
   friend class SpoolFile;

@@ -39,13 +39,13 @@ void Faults::page(std::optional<Table> table, const DamagedPage& damaged) {
   add({.kind = FaultKind::page_damaged,
        .table = table,
        .page = damaged.page,
-       .what = fmt::format("page {} is damaged: {}{}", damaged.page, damaged.what,
+       .what = fmt::format("page {} is damaged: {}{}", damaged.page, damaged.fault.what,
                            table ? from(*table, damaged) : std::string())});
 }
 
 Tables find_tables(const View& view, Faults& faults) {
   Tables tables;
-  TreeCursor cursor(view, view.meta().main, faults.pages_of(std::nullopt));
+  TreeCursor cursor(view.pages(), view.meta().main, faults.pages_of(std::nullopt));
   for (bool found = cursor.first(); found; found = cursor.next()) {
     const auto known = std::find_if(all_tables.begin(), all_tables.end(),
                                     [&](Table table) { return name(table) == cursor.key(); });
@@ -60,7 +60,7 @@ Tables find_tables(const View& view, Faults& faults) {
 }
 
 RowCursor::RowCursor(const View& view, const Tables& tables, Table table, Faults& faults)
-    : cursor_(view, tables[table].value_or(TreeRoot{}), faults.pages_of(table)),
+    : cursor_(view.pages(), tables[table].value_or(TreeRoot{}), faults.pages_of(table)),
       table_(table),
       value_bytes_(view.file().value_bytes()),
       faults_(&faults) {}
@@ -98,7 +98,7 @@ std::optional<std::string_view> RowCursor::payload() {
   };
   const auto bytes = value();
   if (!bytes) {
-    damaged(FaultKind::record_damaged, fmt::format("{} cannot be read: {}", part(), bytes.error()));
+    damaged(FaultKind::record_damaged, fmt::format("{} cannot be read: {}", part(), bytes.error().what));
     return std::nullopt;
   }
   if (bytes->size() > value_bytes_)

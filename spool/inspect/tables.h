@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "spool/inspect/fault.h"
-#include "spool/inspect/tree_cursor.h"
+#include "spool/inspect/spool_file.h"
+#include "spool/tree_cursor.h"
 
 namespace relay::spool {
 
@@ -54,7 +55,7 @@ class RowCursor {
   bool empty() const { return cursor_.empty(); }
   std::string_view key() const { return cursor_.key(); }
   Table table() const { return table_; }
-  std::expected<std::string_view, std::string> value() { return cursor_.value(longest_); }
+  std::expected<std::string_view, PageFault> value() { return cursor_.value(longest_); }
   // Out of the frame. Nothing if it is damaged, which is a fault told unless it is to be quiet.
   std::optional<std::string_view> payload();
   void meaningless();  // tells that the payload has no legal meaning

@@ -53,7 +53,7 @@ void edit_root(const TempDir& directory, Table table, const std::function<void(c
   const auto file = must(SpoolFile::open(directory.spool()));
   const auto view = must(file->view());
   bool done = false;
-  TreeCursor cursor(view, view.meta().main, [](const DamagedPage&) {});
+  TreeCursor cursor(view.pages(), view.meta().main, [](const DamagedPage&) {});
   for (bool found = cursor.first(); found; found = cursor.next()) {
     if (cursor.key() != name(table)) continue;
     std::size_t at = 0;
@@ -184,7 +184,7 @@ TEST_CASE("a damaged page is named with the messages that were on it") {
   const auto file = must(SpoolFile::open(directory.spool()));
   const auto view = must(file->view());
   std::string bytes;
-  REQUIRE(file->read(root, bytes, page_bytes));
+  REQUIRE(view.pages().read(root, bytes, page_bytes));
   const Page page = Page::parse(bytes, root).value();
   REQUIRE_FALSE(page.leaf());
   REQUIRE(page.size() > 2);

@@ -1,4 +1,4 @@
-#include "spool/inspect/page.h"
+#include "spool/page.h"
 
 #include <fmt/format.h>
 

@@ -1,0 +1,37 @@
+// PageSource: whole pages of an LMDB file, read from the file and never through LMDB's map, so that a bad
+// sector or a file cut short is an answer and not a signal.
+//
+// The descriptor is borrowed. The pages are those of one commit as long as somebody keeps LMDB from using
+// them anew (a read transaction). Any thread.
+#pragma once
+#include <cstddef>
+#include <expected>
+#include <string>
+
+#include "spool/page.h"
+
+namespace relay::spool {
+
+struct PageFault {
+  std::string what;         // a phrase: "its number is 7"
+  bool unreadable = false;  // it could not be read from the file, which may pass
+};
+
+class PageSource {
+ public:
+  PageSource(int descriptor, std::size_t page_bytes, PageNumber last)
+      : descriptor_(descriptor), page_bytes_(page_bytes), last_(last) {}
+  std::size_t page_bytes() const { return page_bytes_; }
+  PageNumber last() const { return last_; }  // in use
+  bool has(PageNumber number) const { return number >= 2 && number <= last_; }
+
+  // Fills `to` with whole pages from `number` on.
+  std::expected<void, PageFault> read(PageNumber number, std::string& to, std::size_t bytes) const;
+
+ private:
+  int descriptor_;
+  std::size_t page_bytes_;
+  PageNumber last_;
+};
+
+}  // namespace relay::spool
