@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "tests/bench/aged.h"
 #include "tests/bench/mixed.h"
 #include "tests/bench/speed.h"
 
@@ -17,6 +18,7 @@ struct Options {
   int rounds = 5;
   bool json = false;
   MixedSettings mixed;
+  AgedSettings aged;
 };
 
 constexpr std::size_t batches[] = {1, 10, 100, 1000};
@@ -94,10 +96,20 @@ int main(int argc, char** argv) {
   mixed_option("--life", options.mixed.life, "mean life of those, in messages accepted meanwhile");
   mixed_option("--retention", options.mixed.retention, "of closed messages, in the same");
   mixed_option("--seed", options.mixed.seed, "of sizes, recipients and lives");
+  auto* fragmented_command =
+      app.add_subcommand("fragmented", "a file with scattered free pages beside a fresh one");
+  auto* full_command = app.add_subcommand("full", "a file at its limit");
+  for (auto* command : {fragmented_command, full_command}) {
+    command->add_option("--gigabytes", options.aged.gigabytes, "to fill")->capture_default_str();
+    command->add_option("--body", options.aged.body_bytes, "bytes of a message to fill with; 0: mixed")
+        ->capture_default_str();
+  }
   CLI11_PARSE(app, argc, argv);
   options.place.directory += "/bench_spool";
   if (speed_command->parsed()) speed(options);
   if (mixed_command->parsed()) mixed_run(options.place, options.mixed);
+  if (fragmented_command->parsed()) fragmented_run(options.place, options.aged);
+  if (full_command->parsed()) full_run(options.place, options.aged);
   std::filesystem::remove_all(options.place.directory);
   return 0;
 }
