@@ -90,6 +90,9 @@ class Environment {
   // Whether `bytes` more can be written and the reserve for outcomes stays. The writer's thread alone.
   Result<bool> has_room(std::uint64_t bytes);
   bool disk_is_full() const;
+  // In pages of the file that no table holds any more and later commits may use again. The writer's thread
+  // alone.
+  Result<std::uint64_t> free_bytes() const;
   // Removes what programs that were killed while they read have left among the readers; the pages of the
   // commit they read could not be used anew otherwise.
   void forget_dead_readers() const { mdb_reader_check(env_.get(), nullptr); }
@@ -106,8 +109,8 @@ class Environment {
   Result<void> open_env();
   Result<void> check_format();
   Result<void> open_tables();
-  Result<std::uint64_t> free_bytes() const;
   Result<std::uint64_t> disk_bytes() const;
+  bool has_holes(std::uint64_t& blocks) const;
   Result<std::uint64_t> allocate(std::uint64_t used, std::uint64_t end);
 
   LmdbSettings settings_;
@@ -118,8 +121,7 @@ class Environment {
   std::size_t value_bytes_ = 0;
   // The writer's:
   bool can_allocate_;
-  std::uint64_t allocated_ = 0;  // of the file, from its start; 0 is not known yet
-  std::uint64_t free_estimate_ = 0;
+  std::uint64_t allocated_ = 0;  // of the file, from its start without a hole; 0 is not known yet
 };
 
 }  // namespace relay::spool

@@ -6,70 +6,83 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <system_error>
 
 #include "spool/lmdb_env.h"
 
 namespace relay::spool {
 
-// Pages that commits have freed and later ones may reuse: the lists of LMDB's table 0, each with its length
-// in front.
+// The pages there are less those the tables hold. LMDB keeps a count of these with each table, while its list
+// of free pages would have to be walked, which takes milliseconds when it is long.
 Result<std::uint64_t> Environment::free_bytes() const {
-  const std::string_view doing = "count the spool's free pages";
+  constexpr MDB_dbi lmdbs_own = 2;  // table 0 is the list of free pages, table 1 names the others
+  constexpr std::uint64_t meta_pages = 2;
   auto txn = Txn::begin_read(*this);
   if (!txn) return std::unexpected(txn.error());
-  MDB_cursor* cursor = nullptr;
-  if (const int code = mdb_cursor_open(txn->get(), 0, &cursor); code != 0) return lmdb_failure(code, doing);
-  const std::unique_ptr<MDB_cursor, decltype(&mdb_cursor_close)> owner(cursor, &mdb_cursor_close);
-  std::uint64_t pages = 0;
-  MDB_val key{};
-  MDB_val value{};
-  int code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-  for (; code == 0; code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-    std::size_t length = 0;
-    if (value.mv_size >= sizeof length) std::memcpy(&length, value.mv_data, sizeof length);
-    pages += length;
-  }
-  if (code != MDB_NOTFOUND) return lmdb_failure(code, doing);
-  return pages * page_bytes_;
+  std::uint64_t held = meta_pages;
+  const auto add = [&](MDB_dbi table) {
+    MDB_stat stat{};
+    const int code = mdb_stat(txn->get(), table, &stat);
+    held += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+    return code;
+  };
+  int code = 0;
+  for (MDB_dbi table = 0; table < lmdbs_own && code == 0; ++table) code = add(table);
+  for (std::size_t i = 1; i < dbis_.size() && code == 0; ++i) code = add(dbis_[i]);
+  if (code != 0) return lmdb_failure(code, "count the spool's free pages");
+  MDB_envinfo info{};
+  mdb_env_info(env_.get(), &info);
+  const std::uint64_t pages = info.me_last_pgno + 1;
+  return pages > held ? (pages - held) * page_bytes_ : 0;
 }
 
 Result<std::uint64_t> Environment::disk_bytes() const {
   struct statvfs disk{};
   if (::statvfs(settings_.directory.c_str(), &disk) != 0)
-    return fail(Errc::system, fmt::format("could not ask for the free space of {}: {}", settings_.directory,
-                                          std::system_category().message(errno)));
+    return lmdb_failure(errno, fmt::format("ask for the free space of {}", settings_.directory));
   return std::uint64_t{disk.f_bavail} * disk.f_frsize;
+}
+
+// A file that was copied sparsely has holes: parts of its length that the disk has given no blocks for.
+bool Environment::has_holes(std::uint64_t& blocks) const {
+  mdb_filehandle_t file = -1;
+  mdb_env_get_fd(env_.get(), &file);
+  struct stat now{};
+  if (::fstat(file, &now) != 0) return true;
+  const auto length = static_cast<std::uint64_t>(now.st_size);
+  blocks = std::min(static_cast<std::uint64_t>(now.st_blocks) * 512, length);
+  return blocks < length;
 }
 
 // Sees to it that the disk's blocks under the first `end` bytes of the file are ours, so that others who fill
 // the disk cannot take what is kept for outcomes; goes ahead by a step each time. Answers how much is ours.
 Result<std::uint64_t> Environment::allocate(std::uint64_t used, std::uint64_t end) {
   constexpr std::uint64_t step = 32u << 20;
-  mdb_filehandle_t file = -1;
-  mdb_env_get_fd(env_.get(), &file);
-  if (allocated_ == 0) {
-    struct stat now{};
-    if (::fstat(file, &now) == 0)
-      allocated_ = std::min<std::uint64_t>(std::uint64_t(now.st_blocks) * 512, std::uint64_t(now.st_size));
-  }
+  end = std::min(end, settings_.map_bytes);
   if (allocated_ >= end) return allocated_;
-  const std::uint64_t target = std::min(end + step, settings_.map_bytes);
-  if (can_allocate_) {
-    if (::fallocate(file, 0, 0, static_cast<off_t>(target)) == 0) {
-      allocated_ = target;
-    } else if (errno == EOPNOTSUPP || errno == ENOSYS) {
-      can_allocate_ = false;
-    } else if (errno != ENOSPC && errno != EDQUOT && errno != EFBIG && errno != EINTR) {
-      return fail(Errc::system, fmt::format("could not make room for the spool {}: {}", settings_.directory,
-                                            std::system_category().message(errno)));
-    }
-  }
-  if (can_allocate_) return allocated_;
+  std::uint64_t have = allocated_;
+  if (allocated_ == 0 && !has_holes(have)) allocated_ = have;
+  if (allocated_ >= end) return allocated_;
   const auto disk = disk_bytes();
   if (!disk) return disk;
-  return used + *disk;
+  if (!can_allocate_) return used + *disk;
+  // A try that must fail would make the file system look for blocks, and flush its journal to find some.
+  const std::uint64_t lacking = end - std::min(have, end);
+  if (*disk < lacking) return allocated_;
+  // The last of a disk is not taken ahead of need.
+  const std::uint64_t target = std::min(*disk > lacking + 2 * step ? end + step : end, settings_.map_bytes);
+  mdb_filehandle_t file = -1;
+  mdb_env_get_fd(env_.get(), &file);
+  if (::fallocate(file, 0, static_cast<off_t>(allocated_), static_cast<off_t>(target - allocated_)) == 0) {
+    allocated_ = target;
+    return allocated_;
+  }
+  if (errno == EOPNOTSUPP || errno == ENOSYS) {
+    can_allocate_ = false;
+    return used + *disk;
+  }
+  if (errno != ENOSPC && errno != EDQUOT && errno != EFBIG && errno != EINTR)
+    return lmdb_failure(errno, fmt::format("make room for the spool {}", settings_.directory));
+  return allocated_;
 }
 
 Result<bool> Environment::has_room(std::uint64_t bytes) {
@@ -82,16 +95,9 @@ Result<bool> Environment::has_room(std::uint64_t bytes) {
   const std::uint64_t end = std::min<std::uint64_t>(*ours, info.me_mapsize);
   const std::uint64_t growth = end > used ? end - used : 0;
   if (growth >= needed) return true;
-  // The file cannot grow by that much; pages inside it may be free. Counting them is slow, so a count serves
-  // until what was taken since has used it up.
-  if (growth + free_estimate_ < needed) {
-    const auto free = free_bytes();
-    if (!free) return std::unexpected(free.error());
-    free_estimate_ = *free;
-  }
-  if (growth + free_estimate_ < needed) return false;
-  free_estimate_ -= std::min(free_estimate_, bytes);
-  return true;
+  const auto free = free_bytes();
+  if (!free) return std::unexpected(free.error());
+  return growth + *free >= needed;
 }
 
 Result<Space> Environment::space() const {

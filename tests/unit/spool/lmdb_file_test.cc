@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <fstream>
 
 #include "spool/lmdb_env.h"
@@ -235,6 +236,54 @@ TEST_CASE("a full map refuses new mail whole, records outcomes, and takes mail a
   CHECK(must(store->counts()).queued == open_before - 20);
   apply(*store, accept({.number = 5000, .content = some_bytes(100'000, 1)}));
   CHECK(must(store->load(id(5000)))->body->size() == 100'000);
+}
+
+TEST_CASE("the free pages counted are those of LMDB's list of them") {
+  TempDir directory;
+  {
+    const auto store = open(directory);
+    for (std::uint32_t n = 1; n <= 40; ++n)
+      apply(*store, accept({.number = n, .recipients = 1 + n % 3, .content = some_bytes(n * 2000, n)}));
+    for (std::uint32_t n = 1; n <= 40; n += 3) apply(*store, attempted({id(n), 0}, Status::failed));
+    for (std::uint32_t n = 3; n <= 40; n += 3) apply(*store, attempted({id(n), 0}, Status::delivered));
+  }
+  const auto environment = must(Environment::open(settings(directory)));
+  const auto txn = must(Txn::begin_read(*environment));
+  std::uint64_t listed = 0;
+  MDB_cursor* cursor = nullptr;
+  REQUIRE(mdb_cursor_open(txn.get(), 0, &cursor) == 0);
+  for (MDB_val key{}, value{}; mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0;) {
+    std::size_t length = 0;
+    std::memcpy(&length, value.mv_data, sizeof length);
+    listed += length;
+  }
+  mdb_cursor_close(cursor);
+  CHECK(listed > 100);
+  CHECK(must(environment->free_bytes()) == listed * 4096);
+}
+
+TEST_CASE("holes of a file that was copied sparsely are filled before mail is taken") {
+  TempDir directory;
+  LmdbSettings s = settings(directory);
+  s.durability = Durability::sync;
+  s.map_bytes = 32u << 20;
+  apply(*must(open_lmdb(s)), accept({.number = 1}));
+  const std::string path = s.directory + "/data.mdb";
+  const auto blocks = [&] {
+    struct stat now{};
+    REQUIRE(stat(path.c_str(), &now) == 0);
+    return std::pair(now.st_blocks * 512, now.st_size);
+  };
+  const auto [before, length] = blocks();
+  CHECK(before >= length);
+  const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  REQUIRE(file >= 0);
+  const bool punched = fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 1 << 20, 1 << 20) == 0;
+  ::close(file);
+  REQUIRE(punched);
+  CHECK(blocks().first < length);
+  apply(*must(open_lmdb(s)), accept({.number = 2}));
+  CHECK(blocks().first >= blocks().second);
 }
 
 TEST_CASE("a batch that overflows the map in its middle changes nothing and may be tried again") {
