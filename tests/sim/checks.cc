@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "spool/inspect/check.h"
 #include "tests/sim/world.h"
 
 namespace relay::sim {
@@ -92,16 +93,38 @@ void check_content(const spool::Store& store, const spool::MessageView& view, co
   }
 }
 
+bool of_attempt(const spool::Event& e) {
+  return e.type == EventType::deferred || e.type == EventType::delivered || e.type == EventType::failed;
+}
+
 // Each attempt and each command is one event, and the times do not go back.
 void check_history(const spool::RecipientState& state, const std::vector<spool::Event>& events) {
-  const auto attempts = std::ranges::count_if(events, [](const spool::Event& e) {
-    return e.type == EventType::deferred || e.type == EventType::delivered || e.type == EventType::failed;
-  });
-  CHECK(attempts == state.attempts);
+  CHECK(std::ranges::count_if(events, of_attempt) == state.attempts);
   CHECK(std::ranges::is_sorted(events, {}, &spool::Event::at));
 }
 
 }  // namespace
+
+std::uint64_t World::attempts_on_record() {
+  std::uint64_t attempts = 0;
+  for (const auto& [id, sent] : ledger)
+    if (const auto found = store->find(id); found && *found)
+      attempts += static_cast<std::uint64_t>(std::ranges::count_if((*found)->events, of_attempt));
+  return attempts;
+}
+
+void World::check_file() {
+  INFO("RELAY_SIM_SEED=", seed);
+  auto file = spool::SpoolFile::open(directory_);
+  if (!file) {
+    FAIL_CHECK(file.error().message);
+    return;
+  }
+  const auto report = spool::check_spool(
+      **file, {}, [](const spool::Fault& f) { FAIL_CHECK(spool::text(f.kind), ": ", f.what); },
+      [](std::uint64_t, std::uint64_t) {});
+  CHECK(report.has_value());
+}
 
 // The rules, which hold at any moment of a run:
 // 1. What was acknowledged is in the store, and each of its recipients is open or has exactly one final
@@ -111,10 +134,11 @@ void check_history(const spool::RecipientState& state, const std::vector<spool::
 // start
 //    after a crash has counted the recipient among those whose outcome was not recorded.
 // 4. What memory knows of a delivery the store knows too, once the writer is done; open and held recipients
-//    are the same in both.
+//    are the same in both, and every attempt is on record, none of them too late to count.
 // 5. States are legal as in spool/FORMAT.md: content as long as a recipient is open, an event for each
 // attempt.
-// 6. Retries keep to the schedule, connections and content to their limits.
+// 6. What is in the spool's file when the process is gone has no fault at all (check_file(), at every stop).
+// 7. Retries keep to the schedule, connections and content to their limits.
 // on_answer() checks that answers come in the order of submission, and none is yes after a final error.
 void World::check() {
   INFO("RELAY_SIM_SEED=", seed);
@@ -161,8 +185,11 @@ void World::check() {
   CHECK(net.most_open() <= settings.connections);
   CHECK(in_flight->stats().uncovered == 0);
   if (!recorded) return;
-  CHECK(scheduler->stats().open == open);
-  CHECK(scheduler->stats().held == held);
+  const queue::SchedulerStats stats = scheduler->stats();
+  CHECK(stats.open == open);
+  CHECK(stats.held == held);
+  CHECK(attempts_on_record() - attempts_at_start_ == stats.delivered + stats.deferred + stats.failed);
+  CHECK(writer->stats().stale == 0);
 }
 
 }  // namespace relay::sim

@@ -18,45 +18,12 @@ namespace {
 
 constexpr std::array kinds = {Crash::before_commit, Crash::after_commit};
 
-// A few busy seconds with hosts that take mail, defer it, lose their answers and are down for a while, and an
-// administrator; then hours in which all of it comes to its end.
 void busy_run(World& w) {
-  HostScript greylisting, forgetful, down;
-  greylisting.act = [](Point p, const std::string&, Instant now) {
-    return p == Point::rcpt && now < Instant(2min) ? Act{.kind = Act::Kind::reply, .text = "451 later"}
-                                                   : Act{};
-  };
-  forgetful.act = [&w](Point p, const std::string&, Instant) {
-    return p == Point::final_dot && w.rng.below(4) == 0 ? Act{.kind = Act::Kind::take_and_drop, .text = ""}
-                                                        : Act{};
-  };
-  down.act = [](Point p, const std::string&, Instant now) {
-    return p == Point::connect && now < Instant(10min) ? Act{.kind = Act::Kind::refuse, .text = ""} : Act{};
-  };
-  w.host("d0.example", "192.0.2.1");
-  w.host("d1.example", "192.0.2.2", greylisting);
-  w.host("d2.example", "192.0.2.3", forgetful);
-  w.host("d3.example", "192.0.2.4", down);
-  w.host("d4.example", "192.0.2.5", stormy(w, {}));
-  std::vector<MessageId> ids;
-  for (int i = 0; i < 30; ++i) {
-    std::vector<std::string> recipients;
-    for (std::uint64_t r = 0; r <= w.rng.below(4); ++r)
-      recipients.push_back("r" + std::to_string(r) + "@d" + std::to_string(w.rng.below(5)) + ".example");
-    ids.push_back(w.submit(recipients, std::string(w.rng.below(9000), 'x') + "\r\n"));
-    w.run(std::chrono::milliseconds(w.rng.below(3) * w.rng.below(60)));
-    if (w.rng.below(6) == 0) command(w, ids);
-  }
+  busy_hosts(w);
+  const auto ids = busy_mail(w);
   w.run(1min);
   w.check();
-  w.controlled = true;
-  while (w.scheduler->stats().held > 0) {  // a crash may take the command back
-    w.scheduler->control(Control::release, {}, [](const Result<queue::ControlResult>&) {});
-    w.run(1s);
-  }
-  CHECK(w.run_until_done(80h));
-  w.check();
-  CHECK(w.scheduler->stats().held == 0);
+  finish(w);
 }
 
 std::uint64_t length(std::uint64_t seed, std::uint64_t (*measure)(const World&)) {

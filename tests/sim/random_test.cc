@@ -37,6 +37,7 @@ void day(std::uint64_t seed, const Trouble& trouble) {
              : dice == 1 ? SimWriter::Crash::after_commit
                          : SimWriter::Crash::none;
     };
+  if (trouble.disk) stormy_disk(w);
   std::vector<MessageId> ids;
   for (int i = 0; i < 150; ++i) {
     std::vector<std::string> recipients;
@@ -46,9 +47,14 @@ void day(std::uint64_t seed, const Trouble& trouble) {
     w.run(w.rng.below(3) == 0 ? std::chrono::seconds(w.rng.below(1200)) : Duration{});
     if (trouble.commands && w.rng.below(5) == 0) command(w, ids);
     if (trouble.crashes && w.rng.below(60) == 0) w.restart();
+    if (w.writer->stats().failed && w.rng.below(4) == 0) w.rng.below(2) == 0 ? w.crash() : w.restart();
   }
   w.run(1h);
   w.check();  // on the way too
+  w.disk = nullptr;
+  w.commit_time = nullptr;
+  if (w.writer->stats().failed) w.crash();
+  w.run(1h);
   if (trouble.commands) w.control(Control::release);
   CHECK(w.run_until_done(80h));
   w.check();
@@ -71,8 +77,11 @@ TEST_CASE("random trouble at hosts, and an administrator at work") { days(200, {
 
 TEST_CASE("random trouble at hosts, crashes and restarts") { days(300, {.crashes = true}); }
 
+TEST_CASE("random trouble at hosts and with the spool's disk") { days(350, {.disk = true}); }
+
 TEST_CASE("everything at once") {
   days(400, {.fault = 0.1, .outage = 0.4, .crashes = true, .commands = true});
+  days(450, {.fault = 0.1, .outage = 0.4, .crashes = true, .commands = true, .disk = true});
 }
 
 TEST_CASE("a run is repeatable") {

@@ -30,6 +30,7 @@ class SimStore final : public spool::Store {
 
   Result<spool::Applied> apply(std::span<const spool::Operation> batch) override;
 
+  Result<void> sync() override { return real_->sync(); }
   Result<std::optional<spool::MessageView>> find(MessageId id) const override { return real_->find(id); }
   Result<spool::MessagePtr> load(MessageId id) const override { return real_->load(id); }
   Result<std::vector<spool::MessageView>> list(const spool::MessageQuery& query) const override {

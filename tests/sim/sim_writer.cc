@@ -32,8 +32,7 @@ void SimWriter::begin() {
   busy_ = true;
   awaited_ = false;
   committer_.take(queue_);
-  timer_ =
-      loop_.at(loop_.now() + (commit_time ? commit_time() : std::chrono::milliseconds(3)), [this] { end(); });
+  timer_ = loop_.at(loop_.now() + commit_time(), [this] { end(); });
 }
 
 void SimWriter::end() {

@@ -28,7 +28,7 @@ class SimWriter final : public spool::Writer {
   bool quiet() const { return !busy_ && queue_.empty() && committer_.idle(); }
   const spool::WriterStats& stats() const { return committer_.stats(); }
 
-  std::function<Duration()> commit_time;  // of each; 3 ms if it is empty
+  std::function<Duration()> commit_time = [] { return std::chrono::milliseconds(3); };  // of each
 
  private:
   void arm();

@@ -68,8 +68,11 @@ bool World::start_once() {
   if (store->ended() == Crash::before_commit) return false;  // the next start finds the same
   for (const RecipientRef& ref : found) ++repeats[ref];
   if (store->crashed()) return false;
+  attempts_at_start_ = attempts_on_record();
   writer = std::make_unique<SimWriter>(loop, *store, in_flight.get(), writer_settings);
-  writer->commit_time = commit_time;
+  writer->commit_time = [this]() -> Duration {
+    return commit_time ? commit_time() : std::chrono::milliseconds(3);
+  };
   scheduler = std::make_unique<queue::Scheduler>(
       queue::Scheduler::Ports{loop, net, resolver, *writer, *store, *router, rng, in_flight.get()}, settings);
   const auto scanned = store->scan_queue([&](spool::QueueEntry entry) {
@@ -86,7 +89,10 @@ void World::stop() {
   loop.forget_all();
   writer.reset();
   in_flight.reset();
-  store.reset();
+  if (store) {
+    store.reset();
+    check_file();
+  }
   answered_ = submitted_;
 }
 

@@ -81,7 +81,7 @@ class World {
   std::function<Crash(std::uint64_t)> crash_at;
   std::uint64_t crash_step = 0;           // of the loop, after which it crashes, once; 0: none
   std::function<Disk()> disk;             // see SimStore
-  std::function<Duration()> commit_time;  // see SimWriter
+  std::function<Duration()> commit_time;  // of each commit; 3 ms if it is empty
   spool::WriterSettings writer_settings;
 
  private:
@@ -89,8 +89,11 @@ class World {
   bool start_once();
   bool ended();  // the process has
   void stop();
+  void check_file();
+  std::uint64_t attempts_on_record();
   void on_answer(const spool::MessagePtr& message, std::uint64_t number, const Result<void>& result);
 
+  std::uint64_t attempts_at_start_ = 0;
   std::uint64_t submitted_ = 0, answered_ = 0;  // numbers of messages
 
   std::string directory_;
