@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "spool/lmdb_message.h"
+#include "spool/lmdb_order.h"
 
 namespace relay::spool {
 
@@ -37,8 +38,8 @@ Result<void> LmdbStore::sync() { return environment_->sync(); }
 Result<Applied> LmdbStore::add_all(const Txn& txn, std::span<const Operation> batch, Progress& progress) {
   auto open_batch = Batch::begin(txn, progress, scratch_);
   if (!open_batch) return std::unexpected(open_batch.error());
-  for (const auto& operation : batch)
-    if (auto r = open_batch->add(operation); !r) return std::unexpected(r.error());
+  for (const std::uint32_t position : order_of(batch))
+    if (auto r = open_batch->add(batch[position]); !r) return std::unexpected(r.error());
   return open_batch->applied();
 }
 

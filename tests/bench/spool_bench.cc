@@ -34,13 +34,15 @@ std::vector<Line> lines_of_speed(const Place& place) {
                      [=] { return raw_lmdb(place, keep, size.body_bytes, size.batch); }});
     return static_cast<int>(lines.size()) - 1;
   };
-  const auto store = [&](std::string what, Work work, Size size, int beside) {
+  const auto store = [&](std::string what, Work work, Size size, int beside,
+                         Durability durability = Durability::sync) {
     lines.push_back({std::move(what), size.body_bytes, size.batch,
-                     [=] { return store_speed(place, Durability::sync, work, size); }, beside});
+                     [=] { return store_speed(place, durability, work, size); }, beside});
   };
-  const auto writer = [&](std::string what, Work work, Size size, int beside) {
+  const auto writer = [&](std::string what, Work work, Size size, int beside,
+                          Durability durability = Durability::sync) {
     lines.push_back({std::move(what), size.body_bytes, size.batch,
-                     [=] { return writer_speed(place, Durability::sync, work, size); }, beside});
+                     [=] { return writer_speed(place, durability, work, size); }, beside});
   };
   lines.push_back({"fdatasync, overwriting", 4096, 1, [=] { return raw_sync(place, Sync::overwrite); }});
   lines.push_back({"fdatasync, appending", 4096, 1, [=] { return raw_sync(place, Sync::append); }});
@@ -52,6 +54,8 @@ std::vector<Line> lines_of_speed(const Place& place) {
     const int turn = raw("LMDB: put and erase", Keep::turnover, size);
     store("store: accept, outcome", Work::accept_and_outcome, size, turn);
     writer("writer: accept, outcome", Work::accept_and_outcome, size, turn);
+    store("store: relaxed", Work::accept_and_outcome, size, turn, Durability::relaxed);
+    writer("writer: relaxed", Work::accept_and_outcome, size, turn, Durability::relaxed);
   }
   for (const Size& size : sizes) {
     if (size.body_bytes == usual) continue;
