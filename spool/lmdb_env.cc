@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "mta/base/clock.h"
+#include "mta/base/log.h"
 
 namespace relay::spool {
 namespace {
@@ -44,6 +45,7 @@ Result<std::unique_ptr<Environment>> Environment::open(const LmdbSettings& setti
   std::unique_ptr<Environment> environment(new Environment(settings));
   if (auto r = environment->make_directory(); !r) return std::unexpected(r.error());
   if (auto r = environment->lock(); !r) return std::unexpected(r.error());
+  if (auto r = environment->discard_beginnings(); !r) return std::unexpected(r.error());
   if (auto r = environment->open_env(); !r) return std::unexpected(r.error());
   if (auto r = environment->check_format(); !r) return std::unexpected(r.error());
   if (auto r = environment->open_tables(); !r) return std::unexpected(r.error());
@@ -76,6 +78,23 @@ Result<void> Environment::lock() {
   if (::ftruncate(lock_.get(), 0) != 0 || ::pwrite(lock_.get(), process.data(), process.size(), 0) < 0)
     return fail(Errc::full, fmt::format("could not write {}: {}", path, reason(errno)));
   return {};
+}
+
+// LMDB's two meta pages are written before all else. A process that ended meanwhile leaves a file that cannot
+// be opened and has nothing in it. Page 0 begins with its number, eight bytes of zero, unlike a file that is
+// something else.
+Result<void> Environment::discard_beginnings() const {
+  const std::string path = settings_.directory + "/data.mdb";
+  const File file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  struct stat now{};
+  if (file.get() < 0 || ::fstat(file.get(), &now) != 0) return {};  // LMDB will say why
+  if (now.st_size == 0 || now.st_size > 2 * ::sysconf(_SC_PAGESIZE)) return {};
+  std::array<char, 8> number{};
+  const ssize_t got = ::pread(file.get(), number.data(), number.size(), 0);
+  if (got <= 0 || number != std::array<char, 8>{}) return {};
+  log::info("spool: {} was begun and never used; it is made anew", path);
+  if (::ftruncate(file.get(), 0) == 0) return {};
+  return fail(Errc::system, fmt::format("could not empty {}: {}", path, reason(errno)));
 }
 
 Result<void> Environment::open_env() {

@@ -106,6 +106,7 @@ class Environment {
   explicit Environment(const LmdbSettings& settings);
   Result<void> make_directory();
   Result<void> lock();
+  Result<void> discard_beginnings() const;
   Result<void> open_env();
   Result<void> check_format();
   Result<void> open_tables();

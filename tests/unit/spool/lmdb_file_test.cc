@@ -101,6 +101,36 @@ TEST_CASE("a format that is not known, or no spool at all, is refused with a sen
   CHECK(open_lmdb(settings(file)).error().message.find("could not make the spool directory") == 0);
 }
 
+// LMDB writes its two meta pages first; a process that was killed meanwhile leaves a part of them.
+TEST_CASE("a spool whose making was cut off is made anew, whatever there is of it") {
+  for (const std::uintmax_t length : {0, 1, 7, 4095, 4096, 4097, 8191, 8192}) {
+    CAPTURE(length);
+    TempDir directory;
+    std::filesystem::create_directory(directory.spool());
+    MDB_env* raw = nullptr;
+    REQUIRE(mdb_env_create(&raw) == 0);
+    const std::unique_ptr<MDB_env, decltype(&mdb_env_close)> env(raw, &mdb_env_close);
+    REQUIRE(mdb_env_open(raw, directory.spool().c_str(), 0, 0600) == 0);
+    const std::string file = directory.spool() + "/data.mdb";
+    REQUIRE(std::filesystem::file_size(file) == 8192);
+    std::filesystem::resize_file(file, length);
+    const auto store = must(open_lmdb(settings(directory)));
+    CHECK(apply(*store, accept({})).stale == 0);
+    CHECK(must(store->counts()).messages == 1);
+  }
+}
+
+TEST_CASE("a short file that is not the beginning of a spool is left alone") {
+  TempDir directory;
+  std::filesystem::create_directory(directory.spool());
+  const std::string file = directory.spool() + "/data.mdb";
+  std::ofstream(file) << "my notes";
+  const auto opened = open_lmdb(settings(directory));
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().message.find("not an LMDB file") != std::string::npos);
+  CHECK(std::filesystem::file_size(file) == 8);
+}
+
 TEST_CASE("a damaged record is named, and never read") {
   struct Case {
     Table table;
