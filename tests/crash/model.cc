@@ -1,0 +1,302 @@
+#include "tests/crash/model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <ranges>
+#include <utility>
+
+namespace relay::crash {
+namespace {
+
+using spool::EventType;
+using spool::Status;
+
+WallTime at(std::uint32_t seconds) { return WallTime(std::chrono::seconds(seconds)); }
+
+// Accepted at the second of its number.
+MessageId id_of(std::uint32_t number) {
+  MessageId id;
+  const std::uint64_t ms = std::uint64_t{number} * 1000;
+  for (std::size_t i = 0; i < 6; ++i) id.bytes[i] = static_cast<std::uint8_t>(ms >> (8 * (5 - i)));
+  id.bytes[15] = 7;
+  return id;
+}
+
+std::string content_of(std::uint32_t number, std::uint32_t size) {
+  SeededRng rng(number);
+  std::string bytes(size, '\0');
+  rng.fill({reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()});
+  return bytes;
+}
+
+std::string address_of(std::uint32_t recipient) {
+  return fmt::format("r{}@d{}.example.net", recipient, recipient % 3);
+}
+
+std::string key_of(std::uint32_t number) { return fmt::format("key{:09}", number); }
+
+spool::Accept accept(const Step& step) {
+  spool::Message m;
+  m.id = id_of(step.message);
+  m.account.value = step.message % 2 == 0 ? "acme" : "other";
+  m.key.value = key_of(1);
+  m.origin = spool::Origin::smtp;
+  m.accepted = at(step.message);
+  m.envelope.reverse_path = "sender@example.org";
+  for (std::uint32_t i = 0; i < step.recipients; ++i) m.envelope.recipients.push_back({address_of(i)});
+  m.subject = fmt::format("number {}", step.message);
+  m.body = std::make_shared<const Body>(content_of(step.message, step.size));
+  m.size = m.body->size();
+  return {std::make_shared<const spool::Message>(std::move(m)), at(step.message)};
+}
+
+spool::Event event(const Step& step) {
+  spool::Event e;
+  e.type = step.event;
+  e.at = at(step.message);
+  if (step.kind == Step::Kind::attempted) {
+    e.stage = "sending RCPT TO";
+    e.host = "mx.example.net [192.0.2.1]:25";
+    e.reply = {450, "4.2.1", {"busy", "later"}};
+  }
+  return e;
+}
+
+}  // namespace
+
+spool::Operation operation(const Step& step) {
+  const RecipientRef ref{id_of(step.message), step.recipient};
+  switch (step.kind) {
+    case Step::Kind::accept: return accept(step);
+    case Step::Kind::attempted:
+      return spool::Attempted{
+          .ref = ref, .event = event(step), .status = step.status, .due = at(step.message + 60)};
+    case Step::Kind::set_status:
+      return spool::SetStatus{
+          .ref = ref, .event = event(step), .status = step.status, .due = at(step.message)};
+    case Step::Kind::put_key: {
+      spool::ApiKey key;
+      key.id.value = key_of(step.message);
+      key.account.value = "acme";
+      key.created = at(step.message);
+      return spool::PutKey{key};
+    }
+    case Step::Kind::purge: return spool::Purge{.before = at(step.message)};
+  }
+  return spool::Purge{};
+}
+
+std::string describe(const Step& step) {
+  switch (step.kind) {
+    case Step::Kind::accept:
+      return fmt::format("accept {} of {} bytes to {} recipients", step.message, step.size, step.recipients);
+    case Step::Kind::put_key: return fmt::format("key {}", step.message);
+    case Step::Kind::purge: return fmt::format("purge before {}", step.message);
+    default:
+      return fmt::format("{} #{}: {}, {}", step.message, step.recipient, text(step.event), text(step.status));
+  }
+}
+
+// ---- what operations do ----
+
+bool Model::Mail::open() const {
+  return std::ranges::any_of(recipients, [](const Recipient& r) { return !terminal(r.status); });
+}
+
+void Model::apply(const Step& step) {
+  switch (step.kind) {
+    case Step::Kind::accept:
+      last_message_ = std::max(last_message_, step.message);
+      mails_.try_emplace(step.message, Mail{step.size, std::vector<Recipient>(step.recipients)});
+      return;
+    case Step::Kind::put_key:
+      last_key_ = std::max(last_key_, step.message);
+      keys_.insert(step.message);
+      return;
+    case Step::Kind::purge:
+      purged_before_ = std::max(purged_before_, step.message);
+      std::erase_if(mails_,
+                    [&](const auto& mail) { return mail.first < step.message && !mail.second.open(); });
+      return;
+    default: change(step);
+  }
+}
+
+void Model::change(const Step& step) {
+  const auto mail = mails_.find(step.message);
+  if (mail == mails_.end() || step.recipient >= mail->second.recipients.size()) return;
+  Recipient& recipient = mail->second.recipients[step.recipient];
+  if (terminal(recipient.status)) return;
+  const bool attempt = step.kind == Step::Kind::attempted;
+  const bool stays_held = attempt && recipient.status == Status::held && step.status == Status::queued;
+  if (!stays_held) recipient.status = step.status;
+  if (attempt) ++recipient.attempts;
+  recipient.events.push_back(step.event);
+}
+
+// ---- what the store has ----
+
+Model::Size Model::size() const {
+  Size size{.messages = mails_.size(), .keys = keys_.size()};
+  for (const Mail& mail : mails_ | std::views::values)
+    for (const Recipient& recipient : mail.recipients) {
+      if (!terminal(recipient.status)) ++size.open;
+      size.events += recipient.events.size();
+    }
+  return size;
+}
+
+namespace {
+
+// Of every message; `each` is told about each.
+template <class Each>
+Result<void> for_each_message(const spool::Store& store, Each each) {
+  spool::MessageQuery query{.account = {}, .before = {}, .limit = 100};
+  for (;;) {
+    const auto page = store.list(query);
+    if (!page) return std::unexpected(page.error());
+    for (const auto& view : *page) each(view.message.id);
+    if (page->size() < query.limit) return {};
+    query.before = page->back().message.id;
+  }
+}
+
+}  // namespace
+
+Result<Model::Size> Model::size_of(const spool::Store& store) {
+  Size size;
+  std::optional<Error> failed;
+  const auto listed = for_each_message(store, [&](MessageId id) {
+    ++size.messages;
+    const auto view = store.find(id);
+    if (!view || !*view) {
+      failed = view ? Error{Errc::corrupt, id.text() + " is listed and cannot be found"} : view.error();
+      return;
+    }
+    // A `queued` event for each recipient is not stored.
+    size.events += (*view)->events.size() - (*view)->recipients.size();
+  });
+  if (!listed) return std::unexpected(listed.error());
+  if (failed) return std::unexpected(*failed);
+  const auto scanned = store.scan_queue([&](const spool::QueueEntry&) {
+    ++size.open;
+    return true;
+  });
+  if (!scanned) return std::unexpected(scanned.error());
+  const auto keys = store.keys();
+  if (!keys) return std::unexpected(keys.error());
+  size.keys = keys->size();
+  return size;
+}
+
+std::optional<std::string> Model::difference(const spool::Store& store) const {
+  const auto counts = store.counts();
+  if (!counts) return counts.error().message;
+  const Size wanted = size();
+  if (counts->messages != wanted.messages || counts->queued != wanted.open)
+    return fmt::format("{} messages and {} open recipients instead of {} and {}", counts->messages,
+                       counts->queued, wanted.messages, wanted.open);
+  for (const auto& [number, mail] : mails_)
+    if (auto found = difference(mail, number, store)) return found;
+  const auto keys = store.keys();
+  if (!keys) return keys.error().message;
+  if (keys->size() != keys_.size()) return fmt::format("{} keys instead of {}", keys->size(), keys_.size());
+  for (const auto number : keys_)
+    if (std::ranges::none_of(*keys, [&](const auto& key) { return key.id.value == key_of(number); }))
+      return fmt::format("key {} is not there", number);
+  return {};
+}
+
+std::optional<std::string> Model::difference(const Mail& mail, std::uint32_t number,
+                                             const spool::Store& store) const {
+  const auto view = store.find(id_of(number));
+  if (!view) return view.error().message;
+  if (!*view) return fmt::format("message {} is not there", number);
+  if ((*view)->recipients.size() != mail.recipients.size())
+    return fmt::format("message {} has {} recipients", number, (*view)->recipients.size());
+  for (std::uint32_t i = 0; i < mail.recipients.size(); ++i) {
+    const Recipient& wanted = mail.recipients[i];
+    const auto& is = (*view)->recipients[i];
+    std::vector<EventType> events;
+    for (const auto& e : (*view)->events)
+      if (e.recipient == i && e.type != EventType::queued) events.push_back(e.type);
+    std::ranges::sort(events);  // they are listed by time, and times repeat
+    std::vector<EventType> wanted_events = wanted.events;
+    std::ranges::sort(wanted_events);
+    if (is.status != wanted.status || is.attempts != wanted.attempts || events != wanted_events)
+      return fmt::format("message {} #{} is {} after {} attempts and {} events instead of {} after {} and {}",
+                         number, i, text(is.status), is.attempts, events.size(), text(wanted.status),
+                         wanted.attempts, wanted_events.size());
+    if (is.address != address_of(i)) return fmt::format("message {} #{} is to {}", number, i, is.address);
+  }
+  const auto loaded = store.load(id_of(number));
+  if (!mail.open()) {
+    if (loaded || loaded.error().code != Errc::not_found)
+      return fmt::format("closed message {} still has its content", number);
+    return {};
+  }
+  if (!loaded) return loaded.error().message;
+  if ((*loaded)->body->flatten() != content_of(number, mail.size))
+    return fmt::format("message {} has other content than was accepted", number);
+  return {};
+}
+
+// ---- the workload ----
+
+Step Model::propose(Rng& rng) {
+  Step step = [&] {
+    const std::uint64_t dice = rng.below(100);
+    if (mails_.empty() || dice < 35) return propose_accept(rng);
+    if (dice < 94) return propose_change(rng);
+    Step other;
+    other.kind = dice < 97 ? Step::Kind::purge : Step::Kind::put_key;
+    if (other.kind == Step::Kind::put_key) {
+      other.message = last_key_ + 1;
+    } else {  // never back: a purge has a memory
+      const std::uint32_t recent = last_message_ - std::min<std::uint32_t>(last_message_, 20);
+      other.message = std::max(purged_before_, recent);
+    }
+    return other;
+  }();
+  step.waits = step.kind != Step::Kind::attempted || rng.below(3) == 0;
+  step.pause = rng.below(4) == 0;
+  return step;
+}
+
+Step Model::propose_accept(Rng& rng) {
+  Step step;
+  step.message = last_message_ + 1;
+  step.recipients = 1 + static_cast<std::uint32_t>(rng.below(4));
+  if (rng.below(20) == 0) step.recipients = 300;  // its record goes on in `rest`
+  step.size = static_cast<std::uint32_t>(rng.below(rng.below(4) == 0 ? 100'000 : 6'000));
+  return step;
+}
+
+// Of a message among the newest: deferred, delivered, failed, held, released, cancelled.
+Step Model::propose_change(Rng& rng) const {
+  auto mail = mails_.rbegin();
+  for (std::uint64_t back = rng.below(std::min<std::size_t>(mails_.size(), 30)); back > 0; --back) ++mail;
+  Step step;
+  step.message = mail->first;
+  const auto& recipients = mail->second.recipients;
+  step.recipient = static_cast<std::uint32_t>(rng.below(recipients.size()));
+  for (std::size_t i = 0; i < recipients.size() && terminal(recipients[step.recipient].status); ++i)
+    step.recipient = static_cast<std::uint32_t>((step.recipient + 1) % recipients.size());
+  const auto becomes = [&](Step::Kind kind, EventType type, Status status) {
+    step.kind = kind;
+    step.event = type;
+    step.status = status;
+    return step;
+  };
+  const std::uint64_t dice = rng.below(100);
+  if (dice < 60) return becomes(Step::Kind::attempted, EventType::delivered, Status::delivered);
+  if (dice < 80) return becomes(Step::Kind::attempted, EventType::deferred, Status::queued);
+  if (dice < 88) return becomes(Step::Kind::attempted, EventType::failed, Status::failed);
+  if (dice < 92) return becomes(Step::Kind::set_status, EventType::held, Status::held);
+  if (dice < 96) return becomes(Step::Kind::set_status, EventType::released, Status::queued);
+  return becomes(Step::Kind::set_status, EventType::cancelled, Status::cancelled);
+}
+
+}  // namespace relay::crash
