@@ -140,8 +140,8 @@ delivery:
   retry: {{first: {retry_first}}}
 """
 
-    def __init__(self, directory, sink_port, retry_first="1s", extra=""):
-        self.dir = pathlib.Path(directory)
+    def __init__(self, directory, sink_port, retry_first="1s", extra="", env=None):
+        self.dir, self.env = pathlib.Path(directory), env
         self.starttls, self.implicit, self.http = free_port(), free_port(), free_port()
         self.config = self.dir / "relay.yaml"
         self.config.write_text(self.CONFIG.format(dir=self.dir, starttls=self.starttls, implicit=self.implicit,
@@ -156,8 +156,11 @@ delivery:
         key = self.ctl_json("key", "create", "--label", "tests")
         self.key, self.key_id = key["key"], key["id"]
 
+    def begin(self):
+        self.process = Process([BIN / "relayd", "--config", self.config], self.dir / "relayd.log", self.env)
+
     def start(self):
-        self.process = Process([BIN / "relayd", "--config", self.config], self.dir / "relayd.log")
+        self.begin()
 
         def up():
             assert self.process.alive(), f"relayd ended:\n{self.process.tail()}"
