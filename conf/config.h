@@ -18,6 +18,7 @@
 #include "relay-api/api.h"
 #include "spool/in_flight.h"
 #include "spool/lmdb.h"
+#include "spool/loader.h"
 #include "spool/writer.h"
 
 namespace relay::conf {
@@ -61,6 +62,7 @@ struct Config {
   spool::LmdbSettings spool;
   spool::WriterSettings writer;
   spool::InFlightSettings in_flight;
+  spool::LoaderSettings loader;
   Duration retention =
       std::chrono::hours(24 * 30);  // closed messages are forgotten this long after acceptance
   intake::IntakeSettings intake;

@@ -99,6 +99,7 @@ void read_spool(Section s, Config& c) {
   s.size("batch_size", c.writer.batch_bytes, n<std::size_t>(64 * KiB), n<std::size_t>(1 * GiB));
   s.number("batch_operations", c.writer.batch_operations, n<std::size_t>(1), n<std::size_t>(many));
   s.number("in_flight", c.in_flight.places, 1000u, 16u * many);
+  s.number("read_threads", c.loader.threads, 1u, 64u);
   s.duration("retention", c.retention, hours(1), 3650 * days);
 }
 

@@ -27,12 +27,15 @@ void content(Service& service, Call call) {
   if (const auto problem = query.finish()) return call.answer->problem(*problem);
   const auto view = find_message(service, call.parameters.at(0));
   if (!view) return call.answer->problem(view.error());
-  const auto message = service.ports.store.load(view->message.id);
-  if (!message && message.error().code == Errc::not_found)
-    return call.answer->problem(
-        {404, "content_gone", "The content was removed when the message was finished.", {}, {}});
-  if (!message) return call.answer->problem(problem_of(message.error()));
-  call.answer->raw({200, {{"Content-Type", "message/rfc822"}}, (*message)->body->flatten()});
+  service.ports.loader.load(
+      view->message.id, spool::Store::whole, service.ports.loop,
+      [answer = std::move(call.answer)](const Result<spool::MessagePtr>& message) {
+        if (!message && message.error().code == Errc::not_found)
+          return answer->problem(
+              {404, "content_gone", "The content was removed when the message was finished.", {}, {}});
+        if (!message) return answer->problem(problem_of(message.error()));
+        answer->raw({200, {{"Content-Type", "message/rfc822"}}, (*message)->body->flatten()});
+      });
 }
 
 void list(Service& service, Call call) {

@@ -17,6 +17,7 @@
 #include "mta/net/http_dialog.h"
 #include "mta/queue/dispatcher.h"
 #include "relay-api/settings.h"
+#include "spool/loader.h"
 #include "spool/store.h"
 
 namespace relay::api {
@@ -32,6 +33,7 @@ class Api {
     intake::KeyRing& keys;
     queue::Dispatcher& dispatcher;
     const spool::Store& store;
+    spool::Loader& loader;
     metrics::Source* metrics = nullptr;  // null: there are none
   };
   using Done = std::move_only_function<void(net::HttpResponse)>;

@@ -99,19 +99,21 @@ Result<MessageView> read_view(Message message, Cursor& queue, Cursor& events, De
   return view;
 }
 
-Result<BodyPtr> read_body(const MessageRecord& record, Cursor& bodies) {
-  std::string all;
-  for (std::uint32_t number = 0; number < record.chunks; ++number) {
+Result<std::uint32_t> read_chunks(const MessageRecord& record, std::uint32_t from, std::size_t bytes,
+                                  Cursor& bodies, std::string& content) {
+  std::uint32_t number = from;
+  for (; number < record.chunks && content.size() < bytes; ++number) {
     const RowKey key = RowKey::part(record.message.id, number);
-    const auto found = number == 0 ? bodies.seek(key.view()) : bodies.next();
+    const auto found = number == from ? bodies.seek(key.view()) : bodies.next();
     if (!found) return std::unexpected(found.error());
     if (!*found || bodies.key() != key.view()) return missing(Table::bodies, key);
     const auto chunk = bodies.payload();
     if (!chunk) return std::unexpected(chunk.error());
-    if (number == 0) all.reserve(chunk->size() * record.chunks);
-    all.append(*chunk);
+    if (number == from)
+      content.reserve(std::min(bytes, chunk->size() * (record.chunks - from)) + chunk->size());
+    content.append(*chunk);
   }
-  return std::make_shared<const Body>(std::move(all));
+  return number;
 }
 
 }  // namespace relay::spool

@@ -15,7 +15,9 @@ enum class Detail { recipients, recipients_and_events };
 // The whole view of a message just read.
 Result<MessageView> read_view(Message message, Cursor& queue, Cursor& events, Detail detail);
 
-// Its content, all chunks checked. The message must be open.
-Result<BodyPtr> read_body(const MessageRecord& record, Cursor& bodies);
+// Its rows of content from number `from`, checked, until they are `bytes` long or the last has been read.
+// Answers the number of the row that follows.
+Result<std::uint32_t> read_chunks(const MessageRecord& record, std::uint32_t from, std::size_t bytes,
+                                  Cursor& bodies, std::string& content);
 
 }  // namespace relay::spool

@@ -6,6 +6,32 @@
 #include "spool/lmdb_order.h"
 
 namespace relay::spool {
+namespace {
+
+Result<MessageRecord> read_record(const Txn& txn, const MessageId& id) {
+  auto messages = Cursor::open(txn, Table::messages);
+  if (!messages) return std::unexpected(messages.error());
+  auto rest = Cursor::open(txn, Table::rest);
+  if (!rest) return std::unexpected(rest.error());
+  const auto found = messages->seek(RowKey::message(id).view());
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return fail(Errc::corrupt, "the spool has lost the record of the queued " + id.text());
+  std::string scratch;
+  return read_message(*messages, *rest, scratch);
+}
+
+// The rows of the content are there as long as one recipient is open, and are not changed.
+Result<void> check_open(const Txn& txn, const MessageId& id) {
+  auto queue = Cursor::open(txn, Table::queue);
+  if (!queue) return std::unexpected(queue.error());
+  const auto found = queue->seek_from(RowKey::message(id).view());
+  if (!found) return std::unexpected(found.error());
+  if (!*found || message_of(queue->key()) != id)
+    return fail(Errc::not_found, "the spool has no content of " + id.text() + ": no recipient of it is open");
+  return {};
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Store>> open_lmdb(const LmdbSettings& settings) {
   auto environment = Environment::open(settings);
@@ -64,32 +90,33 @@ Result<std::optional<MessageView>> LmdbStore::find(MessageId id) const {
   return std::move(*view);
 }
 
-Result<MessagePtr> LmdbStore::load(MessageId id) const {
-  auto txn = Txn::begin_read(*environment_);
-  if (!txn) return std::unexpected(txn.error());
-  auto messages = Cursor::open(*txn, Table::messages);
-  auto rest = Cursor::open(*txn, Table::rest);
-  auto queue = Cursor::open(*txn, Table::queue);
-  auto bodies = Cursor::open(*txn, Table::bodies);
-  for (const auto* cursor : {&messages, &rest, &queue, &bodies})
-    if (!*cursor) return std::unexpected(cursor->error());
-  const RowKey key = RowKey::message(id);
-  auto found = messages->seek(key.view());
-  if (!found) return std::unexpected(found.error());
-  if (!*found) return fail(Errc::not_found, "the spool does not know " + id.text());
-  found = queue->seek_from(key.view());
-  if (!found) return std::unexpected(found.error());
-  if (!*found || message_of(queue->key()) != id)
-    return fail(Errc::not_found, "the content of " + id.text() + " is gone: no recipient is open any more");
-  std::string scratch;
-  auto record = read_message(*messages, *rest, scratch);
-  if (!record) return std::unexpected(record.error());
-  auto body = read_body(*record, *bodies);
-  if (!body) return std::unexpected(body.error());
-  if ((*body)->size() != record->message.size)
-    return fail(Errc::corrupt, "the content of " + id.text() + " is not as long as its record says");
-  record->message.body = std::move(*body);
-  return std::make_shared<const Message>(std::move(record->message));
+Result<MessagePtr> LmdbStore::load(MessageId id, std::uint64_t at_most) const {
+  MessageRecord record;
+  Body body;
+  for (std::uint32_t next = 0;;) {  // one slice each
+    auto txn = Txn::begin_read(*environment_);
+    if (!txn) return std::unexpected(txn.error());
+    if (auto open = check_open(*txn, id); !open) return std::unexpected(open.error());
+    if (next == 0) {
+      auto read = read_record(*txn, id);
+      if (!read) return std::unexpected(read.error());
+      record = std::move(*read);
+      if (record.message.size > at_most) break;
+    }
+    auto bodies = Cursor::open(*txn, Table::bodies);
+    if (!bodies) return std::unexpected(bodies.error());
+    std::string content;
+    const auto read = read_chunks(record, next, slice_bytes, *bodies, content);
+    if (!read) return std::unexpected(read.error());
+    next = *read;
+    body.append(std::move(content));
+    if (next < record.chunks) continue;
+    if (body.size() != record.message.size)
+      return fail(Errc::corrupt, "the content of " + id.text() + " is not as long as its record says");
+    record.message.body = std::make_shared<const Body>(std::move(body));
+    break;
+  }
+  return std::make_shared<const Message>(std::move(record.message));
 }
 
 Result<Counts> LmdbStore::counts() const {

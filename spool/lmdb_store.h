@@ -1,8 +1,9 @@
 // LmdbStore: the Store on one LMDB file. The tables are described in spool/FORMAT.md.
 //
 // apply() runs on the writer's thread. Each read opens its own transaction and ends it before it answers;
-// those that may go through millions of rows (scan_queue, list_queue) do so in slices, each a transaction of
-// its own, so that no page is kept from reuse for long. What changes between two slices is seen or not.
+// those that may go through millions of rows (scan_queue, list_queue) or megabytes (load) do so in slices,
+// each a transaction of its own, so that no page is kept from reuse for long. What changes between two slices
+// is seen or not.
 #pragma once
 #include <memory>
 
@@ -18,13 +19,16 @@ class LmdbStore final : public Store {
   Result<Applied> apply(std::span<const Operation> batch) override;
   Result<void> sync() override;
   Result<std::optional<MessageView>> find(MessageId id) const override;
-  Result<MessagePtr> load(MessageId id) const override;
+  Result<MessagePtr> load(MessageId id, std::uint64_t at_most) const override;
   Result<std::vector<MessageView>> list(const MessageQuery& query) const override;
   Result<std::vector<QueueRow>> list_queue(const QueueQuery& query) const override;
   Result<Counts> counts() const override;
   Result<Space> space() const override { return environment_->space(); }
   Result<std::vector<ApiKey>> keys() const override;
   Result<void> scan_queue(const std::function<bool(QueueEntry)>& each) const override;
+
+  // Content that one read transaction of load() copies: about a millisecond, if the file is in memory.
+  static constexpr std::size_t slice_bytes = std::size_t{1} << 20;
 
  private:
   Result<Applied> add_all(const Txn& txn, std::span<const Operation> batch, Progress& progress);

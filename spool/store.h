@@ -2,8 +2,8 @@
 //
 // apply() makes a batch durable in one commit or changes nothing. It is called by one thread only, the
 // writer's. Every read may be called from any thread at any time, sees only committed batches, copies what it
-// returns, and holds no transaction open afterwards. A read that meets a damaged record fails with
-// Errc::corrupt naming what it concerns.
+// returns, and holds no transaction open afterwards; none is long, so what has very many rows is read in
+// slices. A read that meets a damaged record fails with Errc::corrupt naming what it concerns.
 //
 // Legal states of a recipient: queued <-> held, either -> delivered | failed | cancelled (final). An
 // operation on a recipient that is not open (already terminal, or unknown) changes nothing and is counted as
@@ -11,6 +11,7 @@
 // removed in that commit.
 #pragma once
 #include <functional>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -35,6 +36,7 @@ struct Applied {
 
 class Store {
  public:
+  static constexpr std::uint64_t whole = std::numeric_limits<std::uint64_t>::max();  // of a content: load()
   virtual ~Store() = default;
 
   // After an error nothing of the batch is visible. Errc::full (no room in map, disk or quota) and
@@ -47,7 +49,9 @@ class Store {
   virtual Result<void> sync() { return {}; }
 
   virtual Result<std::optional<MessageView>> find(MessageId id) const = 0;
-  virtual Result<MessagePtr> load(MessageId id) const = 0;  // with body; not_found if it is gone
+  // With its content, unless that is longer than `at_most` bytes: then the body is null, and `size` says how
+  // long it is. not_found if it is gone: no recipient is open, or none is any more before all was read.
+  virtual Result<MessagePtr> load(MessageId id, std::uint64_t at_most = whole) const = 0;
   virtual Result<std::vector<MessageView>> list(
       const MessageQuery& query) const = 0;  // newest first; events left out
   virtual Result<std::vector<QueueRow>> list_queue(const QueueQuery& query) const = 0;  // by ref

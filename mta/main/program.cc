@@ -105,6 +105,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   spool::InFlight in_flight(config.spool.directory, config.in_flight);
   const auto repeats = spool::record_repeats(**store, in_flight, system_wall());
   spool::ThreadWriter writer(**store, config.writer, &in_flight);
+  spool::ThreadLoader loader(**store, config.loader);
   auto keys = intake::KeyRing::load(**store, writer);
   if (!keys) return refuse(keys.error());
   const queue::Router router(config.routes);
@@ -114,8 +115,8 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   Monitor monitor({**store, writer, in_flight, intake, dispatcher},
                   {options.version, started, config.spool.durability, repeats.size()});
 
-  const Shared shared{config,     **store, writer,  in_flight,     **keys,       router,
-                      dispatcher, intake,  monitor, *incoming_tls, *outgoing_tls};
+  const Shared shared{config,     **store, writer,  loader,        in_flight,     **keys, router,
+                      dispatcher, intake,  monitor, *incoming_tls, *outgoing_tls, count};
   std::vector<std::unique_ptr<Worker>> workers;
   for (auto& loop : loops) {
     auto worker = Worker::make(shared, *loop);

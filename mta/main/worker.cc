@@ -23,6 +23,13 @@ wire::ServerSettings server_settings(const conf::Config& config) {
   return settings;
 }
 
+// One message larger than its share each loop may still have in memory.
+queue::SchedulerSettings delivery_settings(const Shared& shared) {
+  queue::SchedulerSettings settings = shared.config.delivery;
+  settings.body_bytes /= shared.loops;
+  return settings;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Worker>> Worker::make(const Shared& shared, net::UvLoop& loop) {
@@ -39,9 +46,10 @@ Worker::Worker(const Shared& shared, net::UvLoop& loop, std::unique_ptr<dns::Res
       outgoing_(loop, shared.config.sessions),
       dialer_(outgoing_, shared.client_tls),
       scheduler_(
-          {loop, dialer_, *resolver_, shared.writer, shared.store, shared.router, rng_, &shared.in_flight},
-          shared.config.delivery),
-      api_({loop, rng_, shared.intake, shared.keys, shared.dispatcher, shared.store, &shared.monitor},
+          {loop, dialer_, *resolver_, shared.writer, shared.loader, shared.router, rng_, &shared.in_flight},
+          delivery_settings(shared)),
+      api_({loop, rng_, shared.intake, shared.keys, shared.dispatcher, shared.store, shared.loader,
+            &shared.monitor},
            shared.config.api),
       smtp_({loop, rng_, shared.keys, shared.intake}, server_settings(shared.config),
             shared.config.submission.connections, shared.config.sessions, shared.server_tls),

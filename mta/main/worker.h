@@ -20,6 +20,7 @@
 #include "mta/net/uv_dialer.h"
 #include "mta/net/uv_loop.h"
 #include "mta/queue/dispatcher.h"
+#include "spool/loader.h"
 #include "spool/store.h"
 #include "spool/writer.h"
 
@@ -30,6 +31,7 @@ struct Shared {
   const conf::Config& config;
   const spool::Store& store;
   spool::Writer& writer;
+  spool::Loader& loader;
   spool::InFlight& in_flight;
   intake::KeyRing& keys;
   const queue::Router& router;
@@ -38,6 +40,7 @@ struct Shared {
   Monitor& monitor;
   std::shared_ptr<net::TlsContext> server_tls;  // null without a certificate
   std::shared_ptr<net::TlsContext> client_tls;
+  std::size_t loops = 1;  // among which the memory for content is divided
 };
 
 class Worker {

@@ -30,6 +30,8 @@ void add_up(SchedulerStats& to, const SchedulerStats& one) {
   to.deferred += one.deferred;
   to.failed += one.failed;
   to.in_doubt += one.in_doubt;
+  to.body_bytes += one.body_bytes;
+  to.most_body_bytes += one.most_body_bytes;
 }
 
 }  // namespace

@@ -5,7 +5,7 @@ namespace relay::queue {
 Slot OpenRecipients::add(const MessageId& id, WallTime accepted, std::uint32_t index, Slot domain,
                          std::uint32_t attempts) {
   auto [entry, fresh] = by_id_.try_emplace(id, no_slot);
-  if (fresh) entry->second = messages_.add({id, accepted, no_slot, 0, nullptr});
+  if (fresh) entry->second = messages_.add({id, accepted, no_slot, 0});
   OpenMessage& message = messages_[entry->second];
   for (Slot at = message.first; at != no_slot; at = recipients_[at].of_message_next)
     if (recipients_[at].index == index) return no_slot;
@@ -34,7 +34,6 @@ void OpenRecipients::remove(Slot slot) {
   --domains_[gone.domain].recipients;
   recipients_.remove(slot);
   if (message.first != no_slot) return;
-  drop_body_of(message);
   by_id_.erase(message.id);
   messages_.remove(gone.message);
 }
@@ -58,30 +57,6 @@ void OpenRecipients::forget_domain(Slot domain) {
 
 RecipientRef OpenRecipients::ref(Slot recipient) {
   return {message_of(recipient).id, recipients_[recipient].index};
-}
-
-void OpenRecipients::activate(Slot recipient) { ++message_of(recipient).active; }
-
-void OpenRecipients::deactivate(Slot recipient) {
-  OpenMessage& message = message_of(recipient);
-  RELAY_ASSERT(message.active > 0);
-  if (--message.active == 0) drop_body_of(message);
-}
-
-void OpenRecipients::keep(Slot recipient, const spool::MessagePtr& message) {
-  OpenMessage& open = message_of(recipient);
-  if (open.kept || open.active == 0 || !message->body) return;
-  if (body_bytes_ + message->body->size() > body_limit_) return;
-  open.kept = message;
-  body_bytes_ += message->body->size();
-}
-
-void OpenRecipients::drop_body(Slot recipient) { drop_body_of(message_of(recipient)); }
-
-void OpenRecipients::drop_body_of(OpenMessage& message) {
-  if (!message.kept) return;
-  body_bytes_ -= message.kept->body->size();
-  message.kept.reset();
 }
 
 }  // namespace relay::queue

@@ -1,7 +1,6 @@
-// OpenRecipients: what the scheduler knows of every open recipient of its sites, compactly, and the bodies it
-// keeps until the first attempt. A recipient costs some 60 bytes here and 20 in the heap of due times, a
-// message some 110. Changes of place go through Scheduler::Impl::put, which keeps heap and ready lists true.
-// One thread.
+// OpenRecipients: what the scheduler knows of every open recipient of its sites, compactly. A recipient costs
+// some 60 bytes here and 20 in the heap of due times, a message some 110. Changes of place go through
+// Scheduler::Impl::put, which keeps heap and ready lists true. One thread.
 #pragma once
 #include <string>
 #include <unordered_map>
@@ -28,7 +27,6 @@ struct OpenMessage {
   WallTime accepted;
   Slot first = no_slot;      // of its recipients
   std::uint32_t active = 0;  // recipients ready or in flight: the body may be wanted soon
-  spool::MessagePtr kept;
 };
 
 struct OpenDomain {
@@ -39,8 +37,6 @@ struct OpenDomain {
 
 class OpenRecipients {
  public:
-  explicit OpenRecipients(std::uint64_t body_bytes) : body_limit_(body_bytes) {}
-
   // no_slot if it is there already. The domain must be there.
   Slot add(const MessageId& message, WallTime accepted, std::uint32_t index, Slot domain,
            std::uint32_t attempts);
@@ -53,6 +49,7 @@ class OpenRecipients {
 
   OpenRecipient& operator[](Slot recipient) { return recipients_[recipient]; }
   OpenMessage& message_of(Slot recipient) { return messages_[recipients_[recipient].message]; }
+  std::uint32_t active(Slot message) const { return messages_[message].active; }
   OpenDomain& domain_of(Slot recipient) { return domains_[recipients_[recipient].domain]; }
   RecipientRef ref(Slot recipient);
   std::size_t size() const { return recipients_.size(); }
@@ -73,19 +70,7 @@ class OpenRecipients {
     }
   }
 
-  // Counts in or out one recipient that is ready or in flight; the last to go takes the body along.
-  void activate(Slot recipient);
-  void deactivate(Slot recipient);
-  // Keeps the message's body while some recipient of it is active, if the bound allows it.
-  void keep(Slot recipient, const spool::MessagePtr& message);
-  void drop_body(Slot recipient);
-  std::uint64_t body_bytes() const { return body_bytes_; }
-
  private:
-  void drop_body_of(OpenMessage& message);
-
-  const std::uint64_t body_limit_;
-  std::uint64_t body_bytes_ = 0;
   Slots<OpenRecipient> recipients_;
   Slots<OpenMessage> messages_;
   Slots<OpenDomain> domains_;

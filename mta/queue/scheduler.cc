@@ -6,7 +6,7 @@
 namespace relay::queue {
 
 Scheduler::Impl::Impl(Ports p, SchedulerSettings s)
-    : ports(p), settings(std::move(s)), all(settings.body_bytes) {}
+    : ports(p), settings(std::move(s)), bodies(settings.body_bytes) {}
 
 // To a session nobody will use any more.
 void Scheduler::Impl::say_goodbye(const Ports& ports, net::SessionId session) {
@@ -33,7 +33,9 @@ void Scheduler::Impl::enqueue(const spool::MessagePtr& message,
     if (recipient == no_slot) continue;  // the start-up scan had it already
     put(recipient, Place::ready);
     // In back-off the first attempt is far: the memory is better used for others.
-    if (!backing_off.contains(all.domain_of(recipient).site)) all.keep(recipient, message);
+    const Slot site = all.domain_of(recipient).site;
+    if (!backing_off.contains(site))
+      bodies.keep(all[recipient].message, site, message, sites[site].ready.size() - 1);
   }
   settle();
 }
@@ -72,8 +74,9 @@ void Scheduler::Impl::put(Slot recipient, Place place, Instant due) {
   const auto active = [](Place p) { return p == Place::ready || p == Place::in_flight; };
   if (r.place == Place::waiting) waiting.remove(recipient);
   if (r.place == Place::ready) sites[site].ready.unlink(all, recipient);
-  if (!active(r.place) && active(place)) all.activate(recipient);
-  if (active(r.place) && !active(place)) all.deactivate(recipient);
+  std::uint32_t& of_message = all.message_of(recipient).active;
+  if (!active(r.place) && active(place)) ++of_message;
+  if (active(r.place) && !active(place) && --of_message == 0) bodies.drop(r.message);
   if (r.place != Place::nowhere) --in_place[static_cast<std::size_t>(r.place)];
   if (place != Place::nowhere) ++in_place[static_cast<std::size_t>(place)];
   r.place = place;
@@ -108,6 +111,7 @@ void Scheduler::Impl::settle() {
     pump_in_line();
   }
   settling = false;
+  load_what_fits();
   arm();
   check_drained();
 }
@@ -144,6 +148,10 @@ void Scheduler::Impl::drain(Task done) {
   connections.for_each([&](Slot c) {
     if (connections[c].state == Connection::State::idle) quit(c);
     if (connections[c].state == Connection::State::opening) give_back(c);
+    if (connections[c].state == Connection::State::loading) {
+      give_back(c);
+      quit(c);
+    }
   });
   settle();
 }
@@ -176,6 +184,8 @@ SchedulerStats Scheduler::stats() const {
   stats.in_flight = in(Place::in_flight);
   stats.held = in(Place::held);
   stats.connections = impl_->connections.size();
+  stats.body_bytes = impl_->bodies.bytes();
+  stats.most_body_bytes = impl_->bodies.most_bytes();
   return stats;
 }
 

@@ -5,11 +5,11 @@
 // of one connection) -> gone (terminal outcome submitted to the writer), or back to waiting with a new due
 // time; held recipients are not in memory's ready or waiting lists but known. The scheduler is the only one
 // that changes a recipient between two commits; the store follows. Everything on the loop's thread. Ports:
-// Loop, Dialer, Resolver, Writer, Store (reads), Rng, InFlight; all outlive it. Recipients of one message
-// with the same site and due time go in one transaction, at most Settings::recipients_per_transaction.
-// Connections are reused while their site has ready mail, closed after Settings::idle. Memory: a waiting
-// recipient costs under 200 bytes; bodies of accepted mail stay until the first attempt, as long as the sum
-// stays under Settings::body_bytes, later ones are read from the store.
+// Loop, Dialer, Resolver, Writer, Loader, Rng, InFlight; all outlive it. Recipients of one message with the
+// same site and due time go in one transaction, at most Settings::recipients_per_transaction. Connections are
+// reused while their site has ready mail, closed after Settings::idle. Memory: a waiting recipient costs
+// under 200 bytes. Bodies of accepted mail stay for the first attempt, later ones are loaded from the store
+// while the connection waits; together they stay under Settings::body_bytes (queue::Bodies).
 //
 // A site all of whose hosts fail is in back-off: one transaction's recipients are deferred, the rest stay
 // ready, untouched, until a single probe finds the site well again. So an outage costs a recipient few of its
@@ -32,6 +32,7 @@
 #include "mta/queue/route.h"
 #include "mta/queue/trouble.h"
 #include "spool/in_flight.h"
+#include "spool/loader.h"
 #include "spool/writer.h"
 
 namespace relay::queue {
@@ -47,7 +48,12 @@ struct SchedulerSettings {
   Duration hosts_fresh = std::chrono::minutes(1);  // before looked up anew; the resolver knows the TTLs
   Duration host_rest = std::chrono::minutes(5);    // a host that failed is tried last for that long
   Duration idle = std::chrono::seconds(5);         // an open connection without mail, before QUIT
-  std::uint64_t body_bytes = 256u << 20;           // bodies kept in memory for the first attempt
+  // Content in memory for all deliveries of this loop, kept or loaded (queue::Bodies); relayd divides what is
+  // configured among its loops. Less makes deliveries wait for each other and read again what was dropped.
+  std::uint64_t body_bytes = 256u << 20;
+  // Of a content whose size is not known yet so much is read at once; a longer one is asked for again when
+  // there is room for all of it.
+  std::uint64_t load_unasked_bytes = 64u << 10;
   RetrySettings retry;
   wire::ClientSettings client;
 };
@@ -66,6 +72,7 @@ struct ControlResult {
 struct SchedulerStats {
   std::uint64_t open = 0, ready = 0, in_flight = 0, held = 0, connections = 0;
   std::uint64_t delivered = 0, deferred = 0, failed = 0, in_doubt = 0;
+  std::uint64_t body_bytes = 0, most_body_bytes = 0;  // of content in memory, and the most there ever was
 };
 
 class Scheduler {
@@ -75,7 +82,7 @@ class Scheduler {
     net::Dialer& dialer;
     dns::Resolver& resolver;
     spool::Writer& writer;
-    const spool::Store& store;
+    spool::Loader& loader;
     const Router& router;
     Rng& rng;
     spool::InFlight* in_flight = nullptr;  // null: attempts under way are noted nowhere

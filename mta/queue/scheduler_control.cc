@@ -29,7 +29,8 @@ void Scheduler::Impl::control(Control what, const Selection& which,
   std::vector<Slot> revived;  // sites asked to be tried although in back-off
   const auto consider = [&](Slot r) {
     if (which.domain && all.domain_of(r).name != *which.domain) return;
-    if (all[r].place == Place::in_flight) {
+    const bool takes_away = what == Control::hold || what == Control::cancel;
+    if (all[r].place == Place::in_flight && !(takes_away && withdraw(r))) {
       ++pending->result.in_flight;
       return;
     }

@@ -76,6 +76,7 @@ void Scheduler::Impl::on_finished(Slot slot, const wire::ClientDialog& dialog) {
   Connection& c = connections[slot];
   const State was = std::exchange(c.state, State::closing);
   if (was == State::idle) ports.loop.cancel(c.idle_timer);
+  if (was == State::loading) return ended_while_loading(c);
   if (was != State::opening || c.established) return;  // the result, or quit(), has decided
   const wire::Fact fact = dialog.session_failure().value_or(
       wire::Fact{wire::Stage::greeting, wire::Closed{wire::Closed::Why::end_of_file, "connection closed"}});
@@ -114,7 +115,7 @@ void Scheduler::Impl::on_over(Slot slot) {
   c.without_tls = false;
   if (++c.at < c.targets.size()) return dial(slot);
   const std::vector<Slot> recipients = std::move(c.recipients);
-  const spool::MessagePtr message = std::move(c.message);
+  const spool::MessagePtr message = c.body != no_slot ? bodies.content(c.body) : nullptr;
   const Refusal refusal = c.refusal.value();
   close(slot);
   if (recipients.empty() && sites[site].ready.size() == 0) return;  // delivered meanwhile, or held
@@ -145,8 +146,8 @@ void Scheduler::Impl::on_result(Slot slot, const wire::TransactionResult& result
     }
     well |= answered;
     lost |= !answered && !std::holds_alternative<wire::Unsupported>(fact.answer);
-    conclude(recipients[i], verdict.disposition, event_of(fact, verdict, c, result.tls), pauses, c.message,
-             ticket);
+    conclude(recipients[i], verdict.disposition, event_of(fact, verdict, c, result.tls), pauses,
+             bodies.content(c.body), ticket);
   }
   if (ports.in_flight) ports.in_flight->settle(answered_no);
   if (well)
@@ -158,7 +159,7 @@ void Scheduler::Impl::on_result(Slot slot, const wire::TransactionResult& result
     c.afterwards = reused ? Afterwards::again : Afterwards::next_target;
     return quit(slot);
   }
-  c.message.reset();
+  release(c);
   c.refusal.reset();
   c.state = State::opening;  // until it is ready again; RSET may be under way
 }
@@ -179,60 +180,24 @@ void Scheduler::Impl::next(Slot slot) {
     give_back(slot);
     return quit(slot);
   }
-  if (!c.recipients.empty()) return start(slot);  // brought along from another session
+  if (!c.recipients.empty()) return begin(slot);  // brought along from another session
   const bool others_wait = !line.empty() && c.transactions >= settings.messages_per_turn;
   if (c.transactions >= settings.messages_per_connection || others_wait) return quit(slot);
   if (!take_message(slot)) return line.empty() ? rest(slot) : quit(slot);
   c.started = ports.loop.now();
-  start(slot);
-}
-
-// The next transaction's recipients and their message; false if nothing is ready.
-bool Scheduler::Impl::take_message(Slot slot) {
-  Connection& c = connections[slot];
-  for (;;) {
-    c.recipients = take_ready(c.site);
-    if (c.recipients.empty()) return false;
-    const Slot any = c.recipients.front();
-    const MessageId id = all.message_of(any).id;
-    c.message = all.message_of(any).kept;
-    if (c.message) return true;
-    Result<spool::MessagePtr> loaded = ports.store.load(id);
-    const std::uint32_t highest = all[c.recipients.back()].index;
-    if (loaded && (!(*loaded)->body || highest >= (*loaded)->envelope.recipients.size()))
-      loaded = fail(Errc::corrupt, "the stored message lacks its content or a recipient");
-    if (loaded) {
-      c.message = *loaded;
-      // Other recipients, here or of other sites, will want it soon.
-      if (all.message_of(any).active > c.recipients.size()) all.keep(any, c.message);
-      return true;
-    }
-    log::error("reading a message failed message={}: {}", id.text(), loaded.error().message);
-    unreadable(std::exchange(c.recipients, {}), loaded.error());
-  }
-}
-
-void Scheduler::Impl::unreadable(const std::vector<Slot>& recipients, const Error& error) {
-  Pauses pauses;
-  for (const Slot r : recipients) {
-    spool::Event event;
-    event.stage = "reading the message from the spool";
-    // Damage stays; anything else (no memory, an I/O error) may pass. RFC 3463 3.4: X.3.0 of our own system.
-    const bool final = error.code == Errc::corrupt || error.code == Errc::not_found;
-    event.detail = (final ? "5.3.0 " : "4.3.0 ") + error.message;
-    conclude(r, final ? Disposition::failed : Disposition::deferred, std::move(event), pauses, nullptr);
-  }
+  begin(slot);
 }
 
 void Scheduler::Impl::start(Slot slot) {
   Connection& c = connections[slot];
+  const spool::Message& message = *bodies.content(c.body);
   wire::Transaction transaction;
-  transaction.reverse_path = c.message->envelope.reverse_path;
+  transaction.reverse_path = message.envelope.reverse_path;
   for (const Slot r : c.recipients)
-    transaction.recipients.push_back(c.message->envelope.recipients[all[r].index].address);
-  transaction.smtputf8 = c.message->envelope.smtputf8;
-  transaction.eight_bit = c.message->envelope.eight_bit;
-  transaction.body = c.message->body;
+    transaction.recipients.push_back(message.envelope.recipients[all[r].index].address);
+  transaction.smtputf8 = message.envelope.smtputf8;
+  transaction.eight_bit = message.envelope.eight_bit;
+  transaction.body = message.body;
   if (ports.in_flight) note(c, transaction);
   c.state = State::busy;
   ++c.transactions;
@@ -289,14 +254,15 @@ void Scheduler::Impl::quit(Slot slot) {
 // While draining: what this connection would have carried to another host stays for the next start.
 void Scheduler::Impl::give_back(Slot slot) {
   Connection& c = connections[slot];
+  release(c);
   for (const Slot r : std::exchange(c.recipients, {})) put(r, Place::ready);
-  c.message.reset();
 }
 
 void Scheduler::Impl::close(Slot slot) {
   Connection& c = connections[slot];
   const Slot site = c.site;
   stop_idling(c);
+  release(c);
   std::erase(sites[site].connections, slot);
   connections.remove(slot);
   mark(site);

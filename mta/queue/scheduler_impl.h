@@ -1,7 +1,7 @@
 // The inside of Scheduler, cut by idea: scheduler.cc (mail in, time, draining), scheduler_sites.cc (which
 // site gets connections, look-ups, back-off), scheduler_delivery.cc (one connection from dial to end),
-// scheduler_outcome.cc (what became of an attempt, into store and log), scheduler_control.cc (the
-// administrator).
+// scheduler_loading.cc (the content for its transaction), scheduler_outcome.cc (what became of an attempt,
+// into store and log), scheduler_control.cc (the administrator).
 //
 // Every way in (public call, timer, answer of a port) changes the tables, marks the sites it touched and ends
 // with settle(), which looks at each marked site once. Callbacks carry slot and generation and a weak token,
@@ -11,18 +11,13 @@
 #include <deque>
 #include <map>
 
+#include "mta/queue/bodies.h"
 #include "mta/queue/due_heap.h"
 #include "mta/queue/open_recipients.h"
 #include "mta/queue/scheduler.h"
 #include "mta/queue/site.h"
 
 namespace relay::queue {
-
-// A slot kept across turns.
-struct Handle {
-  Slot slot = no_slot;
-  std::uint32_t generation = 0;
-};
 
 // Why a host did not do, kept while others of its site are tried.
 struct Refusal {
@@ -31,7 +26,7 @@ struct Refusal {
 };
 
 struct Connection {
-  enum class State { opening, busy, idle, closing };
+  enum class State { opening, loading, busy, idle, closing };
   enum class Afterwards { close, again, next_target };  // what follows the end of this session
   Slot site = no_slot;
   State state = State::opening;
@@ -44,12 +39,19 @@ struct Connection {
   std::uint32_t transactions = 0;  // started on this session
   bool has_rested = false;         // this session has been idle, so its host may have ended it meanwhile
   std::vector<Slot> recipients;    // in flight with it, in the order of the transaction
-  spool::MessagePtr message;
+  Slot body = no_slot;             // the content for them, in memory or awaited
   std::shared_ptr<std::vector<spool::Ticket>> tickets;  // in that order; empty until its content ends
   Instant started;                                      // the attempt
   std::optional<Refusal> refusal;
   TimerId idle_timer;
   Instant idle_since;
+};
+
+// A content that is to be read, and the room it needs.
+struct Load {
+  Handle body;
+  MessageId message;
+  std::uint64_t bytes = 0;
 };
 
 struct Scheduler::Impl {
@@ -106,8 +108,6 @@ struct Scheduler::Impl {
   void on_result(Slot connection, const wire::TransactionResult& result);
   void broke_off(const Connection& c);
   void next(Slot connection);
-  bool take_message(Slot connection);
-  void unreadable(const std::vector<Slot>& recipients, const Error& error);
   void start(Slot connection);
   void note(Connection& c, wire::Transaction& transaction);
   void rest(Slot connection);
@@ -116,6 +116,16 @@ struct Scheduler::Impl {
   void close(Slot connection);
   void stop_idling(Connection& c);
   bool retry_without_tls(const Connection& c, const wire::Fact& fact) const;
+
+  // ---- scheduler_loading.cc
+  bool take_message(Slot connection);
+  void begin(Slot connection);
+  void load_what_fits();
+  void on_loaded(const Load& load, Result<spool::MessagePtr> loaded);
+  void unreadable(Slot connection, const Error& error);
+  void release(Connection& c);
+  void ended_while_loading(Connection& c);
+  bool withdraw(Slot recipient);
 
   // ---- scheduler_outcome.cc
   spool::Event event_of(const wire::Fact& fact, const Verdict& verdict, const Connection& c, bool tls) const;
@@ -140,6 +150,8 @@ struct Scheduler::Impl {
   const Ports ports;
   const SchedulerSettings settings;
   OpenRecipients all;
+  Bodies bodies;
+  std::deque<Load> loads;  // that wait for room in memory
   DueHeap waiting;
   std::array<std::uint64_t, 5> in_place{};  // by Place
   Slots<Site> sites;

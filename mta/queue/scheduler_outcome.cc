@@ -60,7 +60,7 @@ void Scheduler::Impl::conclude(Slot recipient, Disposition disposition, spool::E
   event.recipient = r.index;
   event.at = ports.loop.wall();
   if (event.in_doubt) ++totals.in_doubt;
-  const spool::MessagePtr known = message ? message : all.message_of(recipient).kept;
+  const spool::MessagePtr known = message ? message : bodies.peek(r.message);
   const std::string address =
       known && r.index < known->envelope.recipients.size() ? known->envelope.recipients[r.index].address : "";
   switch (disposition) {

@@ -170,7 +170,7 @@ void Scheduler::Impl::back_off(Slot slot, const std::string& why) {
   site.limit = std::clamp(settings.connections_at_first, 1u, settings.connections_per_site);
   const Duration pause = retry_pause(settings.retry, site.failures, ports.rng);
   backing_off.put(slot, ports.loop.now() + pause);
-  for (Slot at = site.ready.first(); at != no_slot; at = all[at].ready_next) all.drop_body(at);
+  bodies.drop_kept_for(slot);
   expire_ready(slot, why);
   log::info("site backs off site={} failures={} pause_s={} ready={}", log::printable(site.destination.site),
             site.failures, std::chrono::duration_cast<std::chrono::seconds>(pause).count(),

@@ -14,6 +14,12 @@ namespace relay::queue {
 using Slot = std::uint32_t;
 inline constexpr Slot no_slot = UINT32_MAX;
 
+// A slot kept across turns.
+struct Handle {
+  Slot slot = no_slot;
+  std::uint32_t generation = 0;
+};
+
 template <class T>
 class Slots {
  public:

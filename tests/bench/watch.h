@@ -38,7 +38,9 @@ class Watch final : public spool::Store {
   void summary() const;
 
   Result<std::optional<spool::MessageView>> find(MessageId id) const override { return store_.find(id); }
-  Result<spool::MessagePtr> load(MessageId id) const override { return store_.load(id); }
+  Result<spool::MessagePtr> load(MessageId id, std::uint64_t at_most) const override {
+    return store_.load(id, at_most);
+  }
   Result<std::vector<spool::MessageView>> list(const spool::MessageQuery& query) const override {
     return store_.list(query);
   }

@@ -20,7 +20,7 @@ TEST_CASE("the dispatcher gives every site to one scheduler, and asks all of the
   queue::Dispatcher dispatcher(*w.router);
   for (int i = 0; i < 3; ++i) {
     shards.push_back(std::make_unique<Scheduler>(
-        Scheduler::Ports{w.loop, w.net, w.resolver, *w.writer, *w.store, *w.router, w.rng}, w.settings));
+        Scheduler::Ports{w.loop, w.net, w.resolver, *w.writer, *w.loader, *w.router, w.rng}, w.settings));
     dispatcher.add(w.loop, *shards.back());
   }
   auto message = std::make_shared<spool::Message>();
@@ -78,7 +78,7 @@ TEST_CASE("the dispatcher restores what the store has") {
   const auto id = w.submit({"r@a.example", "s@a.example"});
   w.loop.run_until(w.loop.now() + 1s, [&] { return w.acknowledged(id); });
   w.scheduler.reset();
-  Scheduler other({w.loop, w.net, w.resolver, *w.writer, *w.store, *w.router, w.rng}, w.settings);
+  Scheduler other({w.loop, w.net, w.resolver, *w.writer, *w.loader, *w.router, w.rng}, w.settings);
   queue::Dispatcher dispatcher(*w.router);
   dispatcher.add(w.loop, other);
   REQUIRE(w.store

@@ -23,7 +23,8 @@ void day(std::uint64_t seed, const Trouble& trouble) {
   settings.connections = 2 + static_cast<std::uint32_t>(choice.below(20));
   settings.messages_per_connection = 1 + static_cast<std::uint32_t>(choice.below(20));
   settings.recipients_per_transaction = 1 + static_cast<std::uint32_t>(choice.below(5));
-  settings.body_bytes = choice.below(3) * 2000;
+  settings.body_bytes = choice.below(3) * 4000;
+  settings.load_unasked_bytes = 500 + 1500 * choice.below(2);
   World w(seed, settings);
   INFO("RELAY_SIM_SEED=", w.seed);
   for (int domain = 0; domain < 10; ++domain)  // d10 and d11 do not exist
@@ -38,6 +39,11 @@ void day(std::uint64_t seed, const Trouble& trouble) {
                          : SimWriter::Crash::none;
     };
   if (trouble.disk) stormy_disk(w);
+  w.load_act = [&w](std::uint64_t) {
+    const Duration pause = w.rng.below(20) == 0 ? std::chrono::seconds(w.rng.below(300))
+                                                : Duration(std::chrono::microseconds(w.rng.below(20000)));
+    return SimLoader::Act{.pause = pause, .fail = w.rng.below(100) == 0};
+  };
   std::vector<MessageId> ids;
   for (int i = 0; i < 150; ++i) {
     std::vector<std::string> recipients;

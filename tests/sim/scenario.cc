@@ -31,6 +31,7 @@ HostScript stormy(World& w, const Trouble& trouble) {
   HostScript script;
   script.pipelining = w.rng.below(2) == 0;
   script.starttls = w.rng.below(2) == 0;
+  if (w.rng.below(5) == 0) script.session = std::chrono::milliseconds(w.rng.below(600'000));
   const std::uint64_t salt = w.rng.next();
   const std::uint64_t patience = w.rng.below(4);  // of four hosts one is well behaved
   script.act = [&w, trouble, salt, patience](Point point, const std::string&, Instant now) -> Act {

@@ -120,6 +120,8 @@ void ScriptedSession::command(const std::string& text, Instant now) {
     if (host().script.smtputf8) extensions += "250-SMTPUTF8\r\n";
     if (host().script.starttls && !tls_) extensions += "250-STARTTLS\r\n";
     answer(Point::ehlo, text, extensions + "250 8BITMIME", now);
+    if (host().script.session != Duration::max())
+      answers_.push_back({"", host().script.session, true, false});
   } else if (verb == "HELO") {
     answer(Point::ehlo, text, "250 host.example", now);
   } else if (verb == "STARTTLS") {

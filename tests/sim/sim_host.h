@@ -58,6 +58,7 @@ struct HostScript {
   bool pipelining = true;
   bool smtputf8 = true;
   bool real = false;
+  Duration session = Duration::max();  // after EHLO, then the host ends it, whatever is under way
   std::function<Act(Point, const std::string& argument, Instant now)> act;  // none: the usual, always
 };
 

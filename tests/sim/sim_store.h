@@ -32,7 +32,9 @@ class SimStore final : public spool::Store {
 
   Result<void> sync() override { return real_->sync(); }
   Result<std::optional<spool::MessageView>> find(MessageId id) const override { return real_->find(id); }
-  Result<spool::MessagePtr> load(MessageId id) const override { return real_->load(id); }
+  Result<spool::MessagePtr> load(MessageId id, std::uint64_t at_most) const override {
+    return real_->load(id, at_most);
+  }
   Result<std::vector<spool::MessageView>> list(const spool::MessageQuery& query) const override {
     return real_->list(query);
   }

@@ -73,8 +73,11 @@ bool World::start_once() {
   writer->commit_time = [this]() -> Duration {
     return commit_time ? commit_time() : std::chrono::milliseconds(3);
   };
+  loader = std::make_unique<SimLoader>(loop, *store);
+  loader->act = load_act;
   scheduler = std::make_unique<queue::Scheduler>(
-      queue::Scheduler::Ports{loop, net, resolver, *writer, *store, *router, rng, in_flight.get()}, settings);
+      queue::Scheduler::Ports{loop, net, resolver, *writer, *loader, *router, rng, in_flight.get()},
+      settings);
   const auto scanned = store->scan_queue([&](spool::QueueEntry entry) {
     scheduler->restore(entry);
     return true;
@@ -87,6 +90,7 @@ void World::stop() {
   scheduler.reset();
   net.crash();
   loop.forget_all();
+  loader.reset();
   writer.reset();
   in_flight.reset();
   if (store) {
@@ -210,8 +214,13 @@ std::vector<spool::Event> World::events(const MessageId& id, std::uint32_t index
 queue::ControlResult World::control(queue::Control what, queue::Selection which) {
   controlled = true;
   std::optional<Result<queue::ControlResult>> answer;
-  scheduler->control(what, which, [&](Result<queue::ControlResult> r) { answer = std::move(r); });
-  REQUIRE(loop.run_until(loop.now() + std::chrono::seconds(1), [&] { return answer.has_value(); }));
+  for (bool gone = true; gone;) {  // asked again after a crash, as people do
+    scheduler->control(what, which, [&](Result<queue::ControlResult> r) { answer = std::move(r); });
+    gone = false;
+    REQUIRE(loop.run_until(loop.now() + std::chrono::seconds(1),
+                           [&] { return (gone = ended()) || answer.has_value(); }));
+    if (gone) crash();
+  }
   REQUIRE(answer->has_value());
   return **answer;
 }

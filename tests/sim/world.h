@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mta/queue/scheduler.h"
+#include "tests/sim/sim_loader.h"
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_store.h"
 #include "tests/sim/sim_writer.h"
@@ -71,6 +72,7 @@ class World {
   std::unique_ptr<SimStore> store;
   std::unique_ptr<spool::InFlight> in_flight;
   std::unique_ptr<SimWriter> writer;
+  std::unique_ptr<SimLoader> loader;
   std::unique_ptr<queue::Scheduler> scheduler;
   std::map<MessageId, Sent> ledger;
   std::map<RecipientRef, std::uint32_t> repeats;  // as starts have counted them
@@ -83,6 +85,7 @@ class World {
   std::function<Disk()> disk;             // see SimStore
   std::function<Duration()> commit_time;  // of each commit; 3 ms if it is empty
   spool::WriterSettings writer_settings;
+  std::function<SimLoader::Act(std::uint64_t)> load_act;  // see SimLoader
 
  private:
   void start();

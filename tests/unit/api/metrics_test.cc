@@ -20,7 +20,8 @@ class OnePage final : public metrics::Source {
 
 Got scrape(Relay& relay, std::vector<std::string> from, const std::string& address, Door door) {
   OnePage source;
-  Api api({relay.loop, relay.rng, relay.intake, *relay.keys, relay.dispatcher, *relay.store, &source},
+  Api api({relay.loop, relay.rng, relay.intake, *relay.keys, relay.dispatcher, *relay.store, relay.loader,
+           &source},
           {.host_name = "relay.test", .metrics_from = std::move(from)});
   net::HttpRequest request = Relay::request("GET", "/metrics", "", {});
   request.peer.address = address;

@@ -76,10 +76,11 @@ struct Relay {
   queue::Router router{{}};
   SilentResolver resolver;
   NoDialer dialer;
-  queue::Scheduler scheduler{{loop, dialer, resolver, writer, *store, router, rng}, {}};
+  spool::PostingLoader loader{*store};
+  queue::Scheduler scheduler{{loop, dialer, resolver, writer, loader, router, rng}, {}};
   queue::Dispatcher dispatcher{router};
   intake::Intake intake{intake_settings(), writer, dispatcher};
-  Api api{{loop, rng, intake, *keys, dispatcher, *store}, {.host_name = "relay.test"}};
+  Api api{{loop, rng, intake, *keys, dispatcher, *store, loader}, {.host_name = "relay.test"}};
   std::string key;
 
   Relay() {

@@ -39,7 +39,7 @@ class FakeStore final : public spool::Store {
  public:
   Result<spool::Applied> apply(std::span<const spool::Operation>) override { return spool::Applied{}; }
   Result<std::optional<spool::MessageView>> find(MessageId) const override { return std::nullopt; }
-  Result<spool::MessagePtr> load(MessageId) const override { return fail(Errc::not_found, "no"); }
+  Result<spool::MessagePtr> load(MessageId, std::uint64_t) const override { return fail(Errc::not_found, "no"); }
   Result<std::vector<spool::MessageView>> list(const spool::MessageQuery&) const override {
     return std::vector<spool::MessageView>();
   }
@@ -76,13 +76,14 @@ class NoDialer final : public net::Dialer {
 // The queue, with one loop.
 struct Queue {
   explicit Queue(TestLoop& loop)
-      : scheduler({loop, dialer, resolver, writer, store, router, rng}, {}), dispatcher(router) {
+      : scheduler({loop, dialer, resolver, writer, loader, router, rng}, {}), dispatcher(router) {
     dispatcher.add(loop, scheduler);
   }
   SilentResolver resolver;
   NoDialer dialer;
   FakeWriter writer;
   FakeStore store;
+  spool::PostingLoader loader{store};
   queue::Router router{{}};
   SeededRng rng{1};
   queue::Scheduler scheduler;

@@ -94,6 +94,7 @@ struct Relay {
   std::unique_ptr<spool::Store> store;
   std::unique_ptr<spool::InFlight> in_flight;
   std::unique_ptr<spool::ThreadWriter> writer;
+  std::unique_ptr<spool::ThreadLoader> loader;
   std::unique_ptr<intake::KeyRing> keys;
   std::unique_ptr<queue::Router> router;
   std::unique_ptr<queue::Dispatcher> dispatcher;
@@ -115,17 +116,18 @@ struct Relay {
     store = std::move(spool::open_lmdb(config.spool)).value();
     in_flight = std::make_unique<spool::InFlight>(config.spool.directory, config.in_flight);
     writer = std::make_unique<spool::ThreadWriter>(*store, config.writer, in_flight.get());
+    loader = std::make_unique<spool::ThreadLoader>(*store, config.loader);
     keys = std::move(intake::KeyRing::load(*store, *writer)).value();
     router = std::make_unique<queue::Router>(config.routes);
     dispatcher = std::make_unique<queue::Dispatcher>(*router);
     intake = std::make_unique<intake::Intake>(config.intake, *writer, *dispatcher);
     monitor = std::make_unique<Monitor>(Monitor::Ports{*store, *writer, *in_flight, *intake, *dispatcher},
                                         Monitor::Facts{"1.2.3", system_wall(), config.spool.durability, 7});
-    worker =
-        std::move(Worker::make({config, *store, *writer, *in_flight, *keys, *router, *dispatcher, *intake,
-                                *monitor, nullptr, std::move(net::TlsContext::client(false)).value()},
-                               loop))
-            .value();
+    worker = std::move(
+                 Worker::make({config, *store, *writer, *loader, *in_flight, *keys, *router, *dispatcher,
+                               *intake, *monitor, nullptr, std::move(net::TlsContext::client(false)).value()},
+                              loop))
+                 .value();
     dispatcher->add(loop, worker->scheduler());
     const auto listening = worker->listen(true);
     REQUIRE_MESSAGE(listening.has_value(), (listening ? "" : listening.error().message));

@@ -20,13 +20,6 @@ MessageId message(std::uint8_t n) {
   return id;
 }
 
-spool::MessagePtr with_body(const MessageId& id, std::size_t bytes) {
-  auto made = std::make_shared<spool::Message>();
-  made->id = id;
-  made->body = std::make_shared<Body>(std::string(bytes, 'x'));
-  return made;
-}
-
 std::vector<std::string> addresses(const std::vector<net::Target>& targets) {
   std::vector<std::string> all;
   for (const auto& t : targets) all.push_back(t.address);
@@ -91,7 +84,7 @@ TEST_CASE("what is not due stays") {
 }
 
 TEST_CASE("recipients of a message are found by it, once each, and it goes with the last") {
-  OpenRecipients all(1000);
+  OpenRecipients all;
   const Slot domain = all.add_domain("a.example", 7);
   const Slot a = all.add(message(1), {}, 0, domain, 0);
   const Slot b = all.add(message(1), {}, 1, domain, 3);
@@ -118,33 +111,8 @@ TEST_CASE("recipients of a message are found by it, once each, and it goes with 
   CHECK(all.find_domain("a.example") == no_slot);
 }
 
-TEST_CASE("bodies are kept while a recipient is active, within the bound") {
-  OpenRecipients all(1000);
-  const Slot domain = all.add_domain("a.example", 0);
-  const Slot a = all.add(message(1), {}, 0, domain, 0), b = all.add(message(1), {}, 1, domain, 0);
-  const Slot c = all.add(message(2), {}, 0, domain, 0);
-  all.keep(a, with_body(message(1), 600));
-  CHECK(all.body_bytes() == 0);  // nobody is about to send it
-  all.activate(a);
-  all.activate(b);
-  all.activate(c);
-  all.keep(a, with_body(message(1), 600));
-  all.keep(b, with_body(message(1), 600));
-  all.keep(c, with_body(message(2), 600));
-  CHECK(all.body_bytes() == 600);
-  CHECK(!all.message_of(c).kept);
-  all.deactivate(a);
-  CHECK(all.message_of(b).kept);
-  all.deactivate(b);
-  CHECK(!all.message_of(b).kept);
-  all.keep(c, with_body(message(2), 600));
-  CHECK(all.body_bytes() == 600);
-  all.remove(c);
-  CHECK(all.body_bytes() == 0);
-}
-
 TEST_CASE("the ready list keeps its order and counts transactions") {
-  OpenRecipients all(0);
+  OpenRecipients all;
   const Slot domain = all.add_domain("a.example", 0);
   ReadyList ready;
   std::vector<Slot> slots;

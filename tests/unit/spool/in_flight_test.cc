@@ -202,7 +202,9 @@ class Refusing final : public Store {
   explicit Refusing(const Store& behind) : behind_(behind) {}
   Result<Applied> apply(std::span<const Operation>) override { return fail(Errc::full, "no room"); }
   Result<std::optional<MessageView>> find(MessageId id) const override { return behind_.find(id); }
-  Result<MessagePtr> load(MessageId id) const override { return behind_.load(id); }
+  Result<MessagePtr> load(MessageId id, std::uint64_t at_most) const override {
+    return behind_.load(id, at_most);
+  }
   Result<std::vector<MessageView>> list(const MessageQuery& q) const override { return behind_.list(q); }
   Result<std::vector<QueueRow>> list_queue(const QueueQuery& q) const override {
     return behind_.list_queue(q);

@@ -90,7 +90,7 @@ class FakeStore final : public Store {
   }
 
   Result<std::optional<MessageView>> find(MessageId) const override { return std::nullopt; }
-  Result<MessagePtr> load(MessageId) const override { return fail(Errc::not_found, "fake"); }
+  Result<MessagePtr> load(MessageId, std::uint64_t) const override { return fail(Errc::not_found, "fake"); }
   Result<std::vector<MessageView>> list(const MessageQuery&) const override { return {}; }
   Result<std::vector<QueueRow>> list_queue(const QueueQuery&) const override { return {}; }
   Result<Counts> counts() const override { return Counts{}; }
