@@ -1,5 +1,7 @@
 #include "spool/committer.h"
 
+#include <algorithm>
+#include <functional>
 #include <iterator>
 #include <variant>
 
@@ -11,11 +13,39 @@ namespace {
 // The store may take it later; see Store::apply.
 bool may_pass(const Error& error) { return error.code == Errc::full || error.code == Errc::unavailable; }
 
+// What became of one operation of a batch.
+Result<void> result_of(const Result<std::vector<FailedOperation>>& stored, std::size_t index) {
+  if (!stored) return std::unexpected(stored.error());
+  const auto found = std::ranges::lower_bound(*stored, index, {}, &FailedOperation::index);
+  if (found == stored->end() || found->index != index) return {};
+  return std::unexpected(found->error);
+}
+
 }  // namespace
+
+std::string_view text(WriterState state) {
+  switch (state) {
+    case WriterState::accepting: return "accepting";
+    case WriterState::busy: return "busy";
+    case WriterState::full: return "full";
+    case WriterState::unavailable: return "unavailable";
+    case WriterState::failed: return "failed";
+  }
+  return "unknown";
+}
+
+void log_lost(const RecipientRef& ref, Status outcome, std::string_view why) {
+  log::error(
+      "spool: outcome not recorded, so this recipient is tried again after a restart: message={} "
+      "recipient=#{} outcome={}: {}",
+      ref.message.text(), ref.index, text(outcome), why);
+}
 
 bool is_outcome(const Operation& operation) {
   return std::holds_alternative<Attempted>(operation) || std::holds_alternative<SetStatus>(operation);
 }
+
+bool is_attempt(const Operation& operation) { return std::holds_alternative<Attempted>(operation); }
 
 std::size_t cost(const Operation& operation) {
   constexpr std::size_t flat = 512;
@@ -33,10 +63,12 @@ void Completions::add(Waiter& waiter, const Result<void>& result) {
   if (waiter.done) group(waiter.home).push_back({std::move(waiter.done), result});
 }
 
-// An attempt on record: a crash repeats it no more.
-void Completions::add_settled(const Operation& stored) {
-  if (const auto* outcome = std::get_if<Attempted>(&stored); outcome && outcome->ticket != 0)
-    settled_.push_back(outcome->ticket);
+// A crash repeats this attempt no more.
+void Completions::add_recorded(const Operation& stored) {
+  const auto* outcome = std::get_if<Attempted>(&stored);
+  if (outcome == nullptr) return;
+  ++recorded_;
+  if (outcome->ticket != 0) settled_.push_back(outcome->ticket);
 }
 
 std::vector<Completions::Call>& Completions::group(Executor* home) {  // a handful: one for each loop
@@ -79,31 +111,43 @@ Committer::Batch Committer::cut() {
 Completions Committer::commit(bool last) {
   Completions completions;
   Batch batch = cut();
-  const Result<void> result = apply(batch.operations, completions);
-  if (!result && may_pass(result.error())) {
-    not_now(std::move(batch), result.error(), last, completions);
-  } else {
-    stuck_ = false;
-    for (Waiter& waiter : batch.waiters) completions.add(waiter, result);
+  const Stored stored = apply(batch.operations, completions);
+  if (!stored && may_pass(stored.error())) {
+    not_now(std::move(batch), stored.error(), last, completions);
+    return completions;
   }
+  stuck_ = false;
+  for (std::size_t i = 0; i < batch.waiters.size(); ++i)
+    completions.add(batch.waiters[i], result_of(stored, i));
   return completions;
 }
 
-Result<void> Committer::apply(std::span<const Operation> some, Completions& completions) {
-  if (!final_error_) return final_error_;
-  const auto applied = store_.apply(some);
-  if (applied) {
-    ++stats_.commits;
-    stats_.operations += some.size();
-    stats_.stale += applied->stale;
-    for (const Operation& operation : some) completions.add_settled(operation);
-    return {};
+Committer::Stored Committer::apply(std::span<const Operation> some, Completions& completions) {
+  if (final_error_) {
+    auto applied = store_.apply(some);
+    if (applied) {
+      count(*applied, some, completions);
+      return std::move(applied->failed);
+    }
+    not_taken(applied.error(), !may_pass(applied.error()));
+    if (may_pass(applied.error())) return std::unexpected(applied.error());
+    final_error_ = std::unexpected(applied.error());
   }
-  if (may_pass(applied.error())) return std::unexpected(applied.error());
-  log::error("spool: stopped for good, nothing is accepted any more: {}", applied.error().message);
-  stats_.failed = true;
-  final_error_ = std::unexpected(applied.error());
-  return final_error_;
+  lose(some, final_error_.error());
+  return std::unexpected(final_error_.error());
+}
+
+// An attempt that met damage counts as recorded: what cannot be read is not tried again either.
+void Committer::count(const Applied& applied, std::span<const Operation> stored, Completions& completions) {
+  ++stats_.commits;
+  stats_.operations += stored.size();
+  stats_.stale += applied.stale;
+  stats_.damaged += applied.failed.size();
+  for (const FailedOperation& each : applied.failed)
+    log::error("spool: not recorded because of damage: {}", each.error.message);
+  for (const Operation& operation : stored) completions.add_recorded(operation);
+  unsynced_ = true;
+  taken(std::ranges::any_of(stored, std::not_fn(is_outcome)));
 }
 
 // New mail is refused; what has happened to old mail is recorded on its own, and if even that finds no room
@@ -116,21 +160,21 @@ void Committer::not_now(Batch batch, const Error& why, bool last, Completions& c
     if (kept[i]) outcomes.push_back(std::move(batch.operations[i]));
   }
   const Result<void> refused = std::unexpected(why);
-  Result<void> result;
-  if (outcomes.size() == kept.size())
-    result = refused;
-  else if (!outcomes.empty())
-    result = apply(outcomes, completions);
-  const bool kept_out = !result && may_pass(result.error());
-  if (kept_out && !stuck_) log::warn("spool: outcomes wait: {}", result.error().message);
+  Stored stored = std::unexpected(why);
+  if (!outcomes.empty() && outcomes.size() < kept.size()) stored = apply(outcomes, completions);
+  const bool kept_out = !outcomes.empty() && !stored && may_pass(stored.error());
+  if (kept_out && !stuck_) log::warn("spool: outcomes wait: {}", stored.error().message);
   stuck_ = kept_out && !last;
+  if (kept_out && last) lose(outcomes, stored.error());
   std::vector<Submitted> waiting;
   std::size_t next = 0;
   for (std::size_t i = 0; i < kept.size(); ++i) {
-    if (kept[i] && stuck_)
+    if (!kept[i])
+      completions.add(batch.waiters[i], refused);
+    else if (stuck_)
       waiting.push_back({std::move(outcomes[next++]), std::move(batch.waiters[i])});
     else
-      completions.add(batch.waiters[i], kept[i] ? result : refused);
+      completions.add(batch.waiters[i], result_of(stored, next++));
   }
   if (!stuck_) return;
   refuse_what_waits(refused, completions);
@@ -146,6 +190,61 @@ void Committer::refuse_what_waits(const Result<void>& refused, Completions& comp
     else
       completions.add(each.waiter, refused);
   backlog_ = std::move(outcomes);
+}
+
+// ---- the store's state ----
+
+// That outcomes are taken says that the disk can be written, not that there is room for more.
+void Committer::taken(bool new_mail) {
+  if (stats_.state == WriterState::accepting || (stats_.state == WriterState::full && !new_mail)) return;
+  log::info("spool: new mail is taken again");
+  stats_.state = WriterState::accepting;
+  stats_.reason.clear();
+}
+
+void Committer::not_taken(const Error& error, bool final) {
+  const WriterState before = stats_.state;
+  ++stats_.refusals;
+  stats_.reason = error.message;
+  if (!final) {
+    stats_.state = error.code == Errc::full ? WriterState::full : WriterState::unavailable;
+    if (before != stats_.state) log::warn("spool: new mail is refused for now: {}", error.message);
+  } else {
+    stats_.state = WriterState::failed;
+    log::error(
+        "spool: failed for good, nothing is stored any more and new mail is refused; deliveries go on for a "
+        "while, and after a restart may be repeated: check the disk, then restart relayd: {}",
+        error.message);
+  }
+}
+
+void Committer::probe() {
+  if (!refusing()) return;
+  if (const auto asked = store_.probe(); asked)
+    taken(true);
+  else {
+    not_taken(asked.error(), !may_pass(asked.error()));
+    if (!may_pass(asked.error())) final_error_ = asked;
+  }
+}
+
+void Committer::sync() {
+  if (!unsynced_ || !final_error_) return;
+  unsynced_ = false;
+  const auto synced = store_.sync();
+  if (synced) return;
+  not_taken(synced.error(), true);
+  final_error_ = synced;
+}
+
+// Of a control the one who asked for it is told.
+void Committer::lose(std::span<const Operation> operations, const Error& why) {
+  for (const Operation& operation : operations) {
+    const auto* outcome = std::get_if<Attempted>(&operation);
+    if (outcome == nullptr) continue;
+    ++stats_.lost;
+    log_lost(outcome->ref, outcome->status, why.message);
+  }
 }
 
 }  // namespace relay::spool

@@ -29,15 +29,21 @@ struct Submitted {
 
 // Attempted and SetStatus: not refused for want of room.
 bool is_outcome(const Operation& operation);
+// Attempted: counted until it is stored.
+bool is_attempt(const Operation& operation);
 // What an operation takes in memory and in a commit, roughly, in bytes.
 std::size_t cost(const Operation& operation);
+
+// Says that an outcome will not be stored, with what it concerns.
+void log_lost(const RecipientRef& ref, Status outcome, std::string_view why);
 
 // What a batch has come to.
 class Completions {
  public:
   void add(Waiter& waiter, const Result<void>& result);
-  void add_settled(const Operation& stored);
-  std::size_t bytes() const { return bytes_; }  // to be given back to the writer's bound
+  void add_recorded(const Operation& stored);
+  std::size_t bytes() const { return bytes_; }          // to be given back to the writer's bound
+  std::uint64_t recorded() const { return recorded_; }  // attempts that count as unrecorded no more
   // Tells those who wait, once for each executor and in order of submission; then the ledger, for which
   // nobody waits, if there is one.
   void post(InFlight* ledger);
@@ -51,6 +57,7 @@ class Completions {
   std::vector<std::pair<Executor*, std::vector<Call>>> groups_;
   std::vector<Ticket> settled_;
   std::size_t bytes_ = 0;
+  std::uint64_t recorded_ = 0;
 };
 
 class Committer {
@@ -64,7 +71,16 @@ class Committer {
   bool stuck() const { return stuck_; }
   // One batch of what waits. `last`: outcomes the store cannot take fail and are not kept.
   Completions commit(bool last);
-  const WriterStats& stats() const { return stats_; }
+  // New mail was refused for a reason that may pass: probe() every settings.full_pause, so that it is known
+  // when it has, even if nobody sends.
+  bool refusing() const {
+    return stats_.state == WriterState::full || stats_.state == WriterState::unavailable;
+  }
+  void probe();
+  // Commits were made that the store has not been told to sync.
+  bool unsynced() const { return unsynced_; }
+  void sync();
+  const WriterStats& stats() const { return stats_; }  // what the committer knows of them
 
  private:
   struct Batch {
@@ -72,14 +88,21 @@ class Committer {
     std::vector<Waiter> waiters;  // of each
   };
   Batch cut();
-  Result<void> apply(std::span<const Operation> some, Completions& completions);
+  // Of operations that were stored: those that failed alone.
+  using Stored = Result<std::vector<FailedOperation>>;
+  Stored apply(std::span<const Operation> some, Completions& completions);
+  void count(const Applied& applied, std::span<const Operation> stored, Completions& completions);
   void not_now(Batch batch, const Error& why, bool last, Completions& completions);
   void refuse_what_waits(const Result<void>& refused, Completions& completions);
+  void taken(bool new_mail);
+  void not_taken(const Error& error, bool final);
+  void lose(std::span<const Operation> operations, const Error& why);
 
   Store& store_;
   const WriterSettings settings_;
   std::deque<Submitted> backlog_;
   bool stuck_ = false;
+  bool unsynced_ = false;
   Result<void> final_error_;  // once set, nothing is stored any more
   WriterStats stats_;
 };

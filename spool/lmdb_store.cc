@@ -31,6 +31,10 @@ Result<void> check_open(const Txn& txn, const MessageId& id) {
   return {};
 }
 
+std::unexpected<Error> no_room() {
+  return fail(Errc::full, "the spool is full: what is left of it is kept for the queued mail's outcomes");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Store>> open_lmdb(const LmdbSettings& settings) {
@@ -45,8 +49,7 @@ Result<Applied> LmdbStore::apply(std::span<const Operation> batch) {
   if (const std::uint64_t bytes = space_for_new_mail(batch); bytes > 0) {
     const auto room = environment_->has_room(bytes);
     if (!room) return std::unexpected(room.error());
-    if (!*room)
-      return fail(Errc::full, "the spool is full: what is left of it is kept for the queued mail's outcomes");
+    if (!*room) return no_room();
   }
   auto txn = Txn::begin_write(*environment_);
   if (!txn) return std::unexpected(txn.error());
@@ -59,6 +62,25 @@ Result<Applied> LmdbStore::apply(std::span<const Operation> batch) {
 }
 
 Result<void> LmdbStore::sync() { return environment_->sync(); }
+
+// A record of `meta` is written anew as it is: whether that can be done only doing it tells.
+Result<void> LmdbStore::probe() {
+  constexpr std::uint64_t usual_message = 64u << 10;
+  const auto room = environment_->has_room(usual_message);
+  if (!room) return std::unexpected(room.error());
+  if (!*room) return no_room();
+  auto txn = Txn::begin_write(*environment_);
+  if (!txn) return std::unexpected(txn.error());
+  {
+    auto meta = Cursor::open(*txn, Table::meta);
+    if (!meta) return std::unexpected(meta.error());
+    const auto found = meta->seek("created");
+    if (!found) return std::unexpected(found.error());
+    if (*found)
+      if (auto r = meta->put("created", std::string(meta->value())); !r) return r;
+  }
+  return txn->commit();
+}
 
 // The batch's cursors end here, before the transaction does.
 Result<Applied> LmdbStore::add_all(const Txn& txn, std::span<const Operation> batch, Progress& progress) {

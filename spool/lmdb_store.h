@@ -18,6 +18,7 @@ class LmdbStore final : public Store {
   explicit LmdbStore(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {}
   Result<Applied> apply(std::span<const Operation> batch) override;
   Result<void> sync() override;
+  Result<void> probe() override;
   Result<std::optional<MessageView>> find(MessageId id) const override;
   Result<MessagePtr> load(MessageId id, std::uint64_t at_most) const override;
   Result<std::vector<MessageView>> list(const MessageQuery& query) const override;

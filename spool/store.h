@@ -43,6 +43,9 @@ class Store {
   // Errc::unavailable (it cannot be written now, and nothing is in doubt) may be tried again. Any other error
   // is final: the caller must acknowledge nothing more.
   virtual Result<Applied> apply(std::span<const Operation> batch) = 0;
+  // The writer's thread too: whether a message of usual size could be stored now, or the error apply() would
+  // give, with the same meaning. One that cannot tell without a message says yes.
+  virtual Result<void> probe() { return {}; }
 
   // Makes every batch applied so far survive a power cut, if apply() alone does not see to that. By the
   // thread that calls apply(). An error is final, as one of apply().

@@ -92,7 +92,7 @@ std::string_view mode(spool::Durability durability) {
 
 void add_writer(metrics::Page& page, const Snapshot& s) {
   const spool::WriterStats& w = s.writer;
-  page.add(metric("relay_spool_failed"), w.failed ? 1 : 0);
+  page.add(metric("relay_spool_failed"), w.state == spool::WriterState::failed ? 1 : 0);
   page.add(metric("relay_spool_durability"), 1, {{"mode", mode(s.durability)}});
   page.add(metric("relay_spool_commits_total"), number(w.commits));
   page.add(metric("relay_spool_operations_total"), number(w.operations));

@@ -143,7 +143,7 @@ void World::check_file() {
 void World::check() {
   INFO("RELAY_SIM_SEED=", seed);
   const auto seen = seen_by_hosts(*this);
-  const bool recorded = writer->quiet() && !writer->stats().failed;
+  const bool recorded = writer->quiet() && writer->state() != spool::WriterState::failed;
   std::uint64_t open = 0, held = 0;
   for (const auto& [id, sent] : ledger) {
     INFO("message ", id.text());

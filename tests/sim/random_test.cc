@@ -53,13 +53,14 @@ void day(std::uint64_t seed, const Trouble& trouble) {
     w.run(w.rng.below(3) == 0 ? std::chrono::seconds(w.rng.below(1200)) : Duration{});
     if (trouble.commands && w.rng.below(5) == 0) command(w, ids);
     if (trouble.crashes && w.rng.below(60) == 0) w.restart();
-    if (w.writer->stats().failed && w.rng.below(4) == 0) w.rng.below(2) == 0 ? w.crash() : w.restart();
+    if (w.writer->state() == spool::WriterState::failed && w.rng.below(4) == 0)
+      w.rng.below(2) == 0 ? w.crash() : w.restart();
   }
   w.run(1h);
   w.check();  // on the way too
   w.disk = nullptr;
   w.commit_time = nullptr;
-  if (w.writer->stats().failed) w.crash();
+  if (w.writer->state() == spool::WriterState::failed) w.crash();
   w.run(1h);
   if (trouble.commands) w.control(Control::release);
   CHECK(w.run_until_done(80h));

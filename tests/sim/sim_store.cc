@@ -11,6 +11,19 @@ Result<spool::Applied> SimStore::apply(std::span<const spool::Operation> batch) 
   return apply_on(disk ? disk() : Disk::well, batch);
 }
 
+Result<void> SimStore::probe() {
+  if (crashed()) return fail(Errc::system, "the process is gone");
+  switch (disk ? disk() : Disk::well) {
+    case Disk::well: return {};
+    case Disk::no_room_for_mail:
+    case Disk::full: return fail(Errc::full, "the disk is full");
+    case Disk::unavailable: return fail(Errc::unavailable, "the disk is read-only");
+    case Disk::failing:
+    case Disk::failing_late: break;
+  }
+  return fail(Errc::system, "the disk is gone");
+}
+
 Result<spool::Applied> SimStore::apply_on(Disk state, std::span<const spool::Operation> batch) {
   const auto is_mail = [](const spool::Operation& o) { return std::holds_alternative<spool::Accept>(o); };
   switch (state) {

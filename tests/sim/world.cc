@@ -129,7 +129,7 @@ void World::on_answer(const spool::MessagePtr& message, std::uint64_t number, co
     ledger[message->id].refused = result.error().code;
     return;
   }
-  CHECK(!writer->stats().failed);  // nothing after a final error
+  CHECK(writer->state() != spool::WriterState::failed);  // nothing after a final error
   ledger[message->id].acknowledged = true;
   if (!scheduler) return;
   std::vector<std::uint32_t> all;

@@ -25,9 +25,17 @@ class InstantWriter final : public spool::Writer {
     if (done) home.post([result, done = std::move(done)]() mutable { done(result); });
     return true;
   }
+  std::uint64_t unrecorded() const override { return 0; }
+  spool::WriterState state() const override { return stats_.state; }
+  spool::WriterStats stats() const override { return stats_; }
+  void say(spool::WriterState state, std::string reason) {
+    stats_.state = state;
+    stats_.reason = std::move(reason);
+  }
   bool refuse = false;
 
  private:
+  spool::WriterStats stats_;
   spool::Store& store_;
 };
 

@@ -18,6 +18,9 @@ class FakeWriter final : public spool::Writer {
     waiting.push_back({std::move(operation), &home, std::move(done)});
     return true;
   }
+  std::uint64_t unrecorded() const override { return 0; }
+  spool::WriterState state() const override { return known.state; }
+  spool::WriterStats stats() const override { return known; }
   // The oldest operation, its completion posted.
   spool::Operation commit(const Result<void>& result = {}) {
     Waiting first = std::move(waiting.front());
@@ -33,6 +36,7 @@ class FakeWriter final : public spool::Writer {
   };
   std::deque<Waiting> waiting;
   bool full = false;
+  spool::WriterStats known;
 };
 
 class FakeStore final : public spool::Store {

@@ -252,8 +252,13 @@ TEST_CASE("a full map refuses new mail whole, records outcomes, and takes mail a
   CHECK(number > 60);
   CHECK_FALSE(must(store->find(id(number - 1))).has_value());
   CHECK_FALSE(must(store->find(id(number))).has_value());
+  CHECK(must(store->counts()).queued == number - 2);
+  for (std::uint32_t more = 2000; store->probe().has_value(); ++more) {
+    REQUIRE(more < 2100);
+    apply(*store, accept({.number = more, .content = some_bytes(20'000, more)}));
+  }
+  CHECK(store->probe().error().code == Errc::full);
   const auto open_before = must(store->counts()).queued;
-  CHECK(open_before == number - 2);
 
   // Deferrals only take room, and the reserve has it: an eighth of the map, 1 MiB.
   std::vector<Operation> deferrals;
@@ -264,6 +269,7 @@ TEST_CASE("a full map refuses new mail whole, records outcomes, and takes mail a
   must(store->apply(deferrals));
   for (std::uint32_t i = 1; i <= 20; ++i) apply(*store, attempted({id(i), 0}, Status::delivered));
   CHECK(must(store->counts()).queued == open_before - 20);
+  CHECK(store->probe().has_value());
   apply(*store, accept({.number = 5000, .content = some_bytes(100'000, 1)}));
   CHECK(must(store->load(id(5000)))->body->size() == 100'000);
 }

@@ -1,151 +1,13 @@
 #include "spool/writer.h"
 
 #include <atomic>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
 #include <thread>
 
-#include "tests/unit/spool/support.h"
+#include "tests/unit/spool/writer_support.h"
 
 using namespace relay;
 using namespace relay::spool;
 using namespace relay::spool::test;
-
-namespace {
-
-// Keeps what is posted until the test runs it.
-class Home final : public Executor {
- public:
-  void post(Task task) override {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-    ++posts_;
-    changed_.notify_all();
-  }
-  // Runs tasks as they come until `done` holds.
-  template <class Done>
-  void run_until(Done done) {
-    while (!done()) {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return !tasks_.empty(); });
-      Task task = std::move(tasks_.front());
-      tasks_.pop_front();
-      lock.unlock();
-      task();
-    }
-  }
-  void run() {
-    run_until([this] {
-      const std::lock_guard lock(mutex_);
-      return tasks_.empty();
-    });
-  }
-  std::size_t posts() const {
-    const std::lock_guard lock(mutex_);
-    return posts_;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Task> tasks_;
-  std::size_t posts_ = 0;
-};
-
-// Records the batches it is given; holds a batch back while closed; answers as told.
-class FakeStore final : public Store {
- public:
-  using Answer = std::function<Result<Applied>(std::span<const Operation>)>;
-
-  Result<Applied> apply(std::span<const Operation> batch) override {
-    std::unique_lock lock(mutex_);
-    batches_.emplace_back();
-    for (const auto& operation : batch) batches_.back().push_back(number_of(operation));
-    ++entered_;
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return open_; });
-    return answer_ ? answer_(batch) : Applied{};
-  }
-  void close() {
-    const std::lock_guard lock(mutex_);
-    open_ = false;
-  }
-  void open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-  void answer(Answer answer) {
-    const std::lock_guard lock(mutex_);
-    answer_ = std::move(answer);
-  }
-  void wait_for_batch(std::size_t number) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return entered_ >= number; });
-  }
-  std::vector<std::vector<std::uint32_t>> batches() const {
-    const std::lock_guard lock(mutex_);
-    return batches_;
-  }
-
-  Result<std::optional<MessageView>> find(MessageId) const override { return std::nullopt; }
-  Result<MessagePtr> load(MessageId, std::uint64_t) const override { return fail(Errc::not_found, "fake"); }
-  Result<std::vector<MessageView>> list(const MessageQuery&) const override { return {}; }
-  Result<std::vector<QueueRow>> list_queue(const QueueQuery&) const override { return {}; }
-  Result<Counts> counts() const override { return Counts{}; }
-  Result<Space> space() const override { return Space{}; }
-  Result<std::vector<ApiKey>> keys() const override { return {}; }
-  Result<void> scan_queue(const std::function<bool(QueueEntry)>&) const override { return {}; }
-
- private:
-  static std::uint32_t number_of(const Operation& operation) {
-    const auto seconds = [](const MessageId& m) {
-      return static_cast<std::uint32_t>(m.time().time_since_epoch().count() / 1000);
-    };
-    if (const auto* o = std::get_if<Accept>(&operation)) return seconds(o->message->id);
-    if (const auto* o = std::get_if<Attempted>(&operation)) return seconds(o->ref.message);
-    if (const auto* o = std::get_if<SetStatus>(&operation)) return seconds(o->ref.message);
-    return 0;
-  }
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  bool open_ = true;
-  std::size_t entered_ = 0;
-  Answer answer_;
-  std::vector<std::vector<std::uint32_t>> batches_;
-};
-
-bool has_new_mail(std::span<const Operation> batch) {
-  for (const auto& operation : batch)
-    if (std::holds_alternative<Accept>(operation)) return true;
-  return false;
-}
-
-Accept mail(std::uint32_t number, std::size_t bytes = 10) {
-  return accept({.number = number, .content = std::string(bytes, 'x')});
-}
-Attempted outcome(std::uint32_t number) { return attempted({id(number), 0}, Status::delivered); }
-
-// What completions have said, in their order.
-struct Heard {
-  std::vector<std::pair<std::uint32_t, std::optional<Errc>>> all;
-  Committed as(std::uint32_t number) {
-    return [this, number](const Result<void>& r) {
-      all.push_back({number, r ? std::nullopt : std::optional(r.error().code)});
-    };
-  }
-};
-using Said = std::vector<std::pair<std::uint32_t, std::optional<Errc>>>;
-constexpr std::nullopt_t ok = std::nullopt;
-
-WriterSettings quick() {
-  WriterSettings s;
-  s.full_pause = std::chrono::milliseconds(1);
-  return s;
-}
-
-}  // namespace
 
 TEST_CASE("what arrives during a commit shares the next one, in order, one post for each executor") {
   FakeStore store;
@@ -235,7 +97,7 @@ TEST_CASE("a full store: mail fails, outcomes are recorded, the order of complet
   CHECK(store.batches() == std::vector<std::vector<std::uint32_t>>{{1}, {2, 3, 0, 4}, {3, 4}});
   CHECK(heard.all == Said{{1, ok}, {2, Errc::full}, {3, ok}, {0, Errc::full}, {4, ok}});
   CHECK(writer.stats().stale == 2);
-  CHECK_FALSE(writer.stats().failed);
+  CHECK(writer.stats().state == WriterState::full);
 }
 
 TEST_CASE("outcomes that find no room wait for it, in front of what came later") {
@@ -284,7 +146,7 @@ TEST_CASE("a store that cannot be written to now: mail fails with that, outcomes
   store.open();
   home.run_until([&] { return heard.all.size() == 3; });
   CHECK(heard.all == Said{{2, Errc::unavailable}, {1, ok}, {3, ok}});
-  CHECK_FALSE(writer.stats().failed);
+  CHECK(writer.stats().state == WriterState::accepting);
 }
 
 TEST_CASE("mail behind outcomes that find no room does not wait with them") {
@@ -366,7 +228,7 @@ TEST_CASE("after a final error everything fails with it and the store is left al
   home.run_until([&] { return heard.all.size() == 3; });
   CHECK(heard.all == Said{{1, Errc::system}, {2, Errc::system}, {3, Errc::system}});
   CHECK(store.batches().size() == 1);
-  CHECK(writer.stats().failed);
+  CHECK(writer.stats().state == WriterState::failed);
   CHECK(writer.stats().commits == 0);
 }
 
@@ -386,7 +248,7 @@ TEST_CASE("a final error while outcomes are stored on their own is final too") {
   store.open();
   home.run_until([&] { return heard.all.size() == 3; });
   CHECK(heard.all == Said{{1, Errc::full}, {2, Errc::full}, {3, Errc::corrupt}});
-  CHECK(writer.stats().failed);
+  CHECK(writer.stats().state == WriterState::failed);
 }
 
 TEST_CASE("outcomes nobody waits for share the commit of the next that somebody does") {
