@@ -158,12 +158,6 @@ Result<void> Environment::check_format() {
   return txn->commit();
 }
 
-Result<void> Environment::sync() {
-  if (settings_.durability != Durability::relaxed) return {};
-  if (const int code = mdb_env_sync(env_.get(), 1); code != 0) return lmdb_failure(EIO, "sync the spool");
-  return {};
-}
-
 Result<void> Environment::open_tables() {
   auto txn = Txn::begin_write(*this);
   if (!txn) return std::unexpected(txn.error());

@@ -23,13 +23,30 @@
 namespace relay::spool {
 
 // What LMDB's return code means to us; `doing` completes "could not …".
+//
+// When a write fails, what is in doubt? LMDB is copy-on-write: a batch's pages go to places no commit uses,
+// then they are synced, then one meta page makes them count. Until that page is written the last commit is
+// whole, on the disk and in the map, and the failed batch has left nothing.
+// - No room for pages (map, disk, quota, file size): Errc::full, may be tried again.
+// - Pages that cannot be written for another reason which may pass (read-only, no memory): Errc::unavailable.
+//   The same codes from the sync of the pages mean the same: with Durability::sync no earlier commit waits
+//   for it, and the pages it has lost are written anew by the next batch before anything names them.
+// - EIO, however it came about: final. The disk has lied or is about to.
+// - The meta page could not be written: the batch may count after a restart or not. LMDB notes that and
+//   answers MDB_PANIC from then on: final.
+// - Damage (MDB_CORRUPTED, MDB_PAGE_NOTFOUND): Errc::corrupt, of the operation that met it.
 std::unexpected<Error> lmdb_failure(int code, std::string_view doing);
+
+// Whether the same may be tried again; nothing has been changed and nothing is in doubt.
+inline bool may_pass(const Error& error) {
+  return error.code == Errc::full || error.code == Errc::unavailable;
+}
 
 class Environment;
 
 class Txn {
  public:
-  static Result<Txn> begin_write(const Environment& environment);
+  static Result<Txn> begin_write(Environment& environment);
   static Result<Txn> begin_read(const Environment& environment);
   Result<void> commit();  // whatever it answers, the transaction has ended
   MDB_txn* get() const { return txn_.get(); }
@@ -43,6 +60,7 @@ class Txn {
   static Result<Txn> begin(const Environment& environment, unsigned flags);
   std::unique_ptr<MDB_txn, Abort> txn_;
   const Environment* environment_ = nullptr;
+  Environment* written_ = nullptr;  // by a write transaction
 };
 
 class Cursor {
@@ -89,13 +107,19 @@ class Environment {
   std::size_t value_bytes() const { return value_bytes_; }
   // Whether `bytes` more can be written and the reserve for outcomes stays. The writer's thread alone.
   Result<bool> has_room(std::uint64_t bytes);
-  bool disk_is_full() const;
   // In pages of the file that no table holds any more and later commits may use again. The writer's thread
   // alone.
   Result<std::uint64_t> free_bytes() const;
   // Removes what programs that were killed while they read have left among the readers; the pages of the
   // commit they read could not be used anew otherwise.
   void forget_dead_readers() const { mdb_reader_check(env_.get(), nullptr); }
+  // The writer's thread alone: of a commit that LMDB answered with `code`.
+  std::unexpected<Error> commit_failed(int code);
+  // With Durability::relaxed the sync of one commit's pages puts the meta page of the commit before on the
+  // disk. Where it has failed, that one may be lost although the kernel holds it for written, and the commit
+  // after the next would reuse pages of the state the disk then still names. So before the next batch it is
+  // written again and synced. The writer's thread alone.
+  Result<void> settle_meta();
   Result<void> sync();  // the writer's thread alone
   Result<Space> space() const;
 
@@ -112,6 +136,7 @@ class Environment {
   Result<void> open_tables();
   Result<std::uint64_t> disk_bytes() const;
   bool has_holes(std::uint64_t& blocks) const;
+  int reason_not_to_grow() const;  // an errno of a full disk, or 0
   Result<std::uint64_t> allocate(std::uint64_t used, std::uint64_t end);
 
   LmdbSettings settings_;
@@ -123,6 +148,7 @@ class Environment {
   // The writer's:
   bool can_allocate_;
   std::uint64_t allocated_ = 0;  // of the file, from its start without a hole; 0 is not known yet
+  bool newest_meta_in_doubt_ = false;
 };
 
 }  // namespace relay::spool

@@ -117,11 +117,18 @@ Result<Space> Environment::space() const {
                .limit = info.me_mapsize};
 }
 
-// LMDB calls a write that was cut short by a full disk an input/output error.
-bool Environment::disk_is_full() const {
+// LMDB calls a write that was cut short by a full disk, quota or file size an input/output error. So it is
+// asked again: can the file grow?
+int Environment::reason_not_to_grow() const {
   constexpr std::uint64_t next_to_nothing = 1u << 20;
+  mdb_filehandle_t file = -1;
+  mdb_env_get_fd(env_.get(), &file);
+  struct stat now{};
+  if (::fstat(file, &now) == 0 && ::fallocate(file, 0, now.st_size, next_to_nothing) != 0 &&
+      (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+    return errno;
   const auto disk = disk_bytes();
-  return disk && *disk < next_to_nothing;
+  return disk && *disk < next_to_nothing ? ENOSPC : 0;
 }
 
 }  // namespace relay::spool

@@ -51,6 +51,7 @@ Result<Applied> LmdbStore::apply(std::span<const Operation> batch) {
     if (!room) return std::unexpected(room.error());
     if (!*room) return no_room();
   }
+  if (auto r = environment_->settle_meta(); !r) return std::unexpected(r.error());
   auto txn = Txn::begin_write(*environment_);
   if (!txn) return std::unexpected(txn.error());
   Progress progress = progress_;

@@ -25,10 +25,14 @@ std::unexpected<Error> lmdb_failure(int code, std::string_view doing) {
     case EFBIG:
     case MDB_TXN_FULL:
     case MDB_READERS_FULL: return fail(Errc::full, std::move(sentence));
+    case EROFS:
+    case EACCES:
+    case EPERM:
+    case ENOMEM:
+    case EAGAIN: return fail(Errc::unavailable, std::move(sentence));
     case MDB_INVALID:
     case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_PANIC: return fail(Errc::corrupt, std::move(sentence));
+    case MDB_PAGE_NOTFOUND: return fail(Errc::corrupt, std::move(sentence));
     default: return fail(Errc::system, std::move(sentence));
   }
 }
@@ -45,15 +49,17 @@ Result<Txn> Txn::begin(const Environment& environment, unsigned flags) {
   return txn;
 }
 
-Result<Txn> Txn::begin_write(const Environment& environment) { return begin(environment, 0); }
+Result<Txn> Txn::begin_write(Environment& environment) {
+  auto txn = begin(environment, 0);
+  if (txn) txn->written_ = &environment;
+  return txn;
+}
 Result<Txn> Txn::begin_read(const Environment& environment) { return begin(environment, MDB_RDONLY); }
 
+// LMDB frees the transaction in every case.
 Result<void> Txn::commit() {
-  // LMDB frees the transaction in every case. It writes the meta page, which makes the commit count, only
-  // after all else is synced, so a failure here leaves the commit before as the newest.
-  const int code = mdb_txn_commit(txn_.release());
-  if (code == 0) return {};
-  return lmdb_failure(code == EIO && environment_->disk_is_full() ? ENOSPC : code, "commit to the spool");
+  if (const int code = mdb_txn_commit(txn_.release()); code != 0) return written_->commit_failed(code);
+  return {};
 }
 
 Result<std::uint64_t> Txn::entries(Table table) const {

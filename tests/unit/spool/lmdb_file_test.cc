@@ -1,9 +1,12 @@
 // The file itself: who may open it, what happens when it is damaged or full.
 #include <fcntl.h>
 #include <lmdb.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 
@@ -349,4 +352,57 @@ TEST_CASE("relaxed commits are visible at once and can be synced") {
     must(store->sync());
   }
   CHECK(must(must(open_lmdb(s))->counts()).messages == 5);
+}
+
+TEST_CASE("what a failure of LMDB means") {
+  struct Case {
+    int code;
+    Errc meaning;
+  };
+  for (const auto& [code, meaning] :
+       {Case{ENOSPC, Errc::full}, Case{EDQUOT, Errc::full}, Case{EFBIG, Errc::full},
+        Case{MDB_MAP_FULL, Errc::full}, Case{EROFS, Errc::unavailable}, Case{EACCES, Errc::unavailable},
+        Case{ENOMEM, Errc::unavailable}, Case{MDB_CORRUPTED, Errc::corrupt},
+        Case{MDB_PAGE_NOTFOUND, Errc::corrupt}, Case{EIO, Errc::system}, Case{MDB_PANIC, Errc::system}}) {
+    CAPTURE(code);
+    const Error error = lmdb_failure(code, "do this").error();
+    CHECK(error.code == meaning);
+    CHECK(may_pass(error) == (meaning == Errc::full || meaning == Errc::unavailable));
+    CHECK(error.message.find("could not do this: ") == 0);
+  }
+}
+
+// A file that may not grow is a disk that is full: the process's limit stands for it.
+TEST_CASE("pages that find no room leave nothing in doubt, and are taken when there is room") {
+  for (const Durability durability : {Durability::sync, Durability::relaxed}) {
+    TempDir directory;
+    LmdbSettings s = settings(directory);
+    s.durability = durability;
+    s.reserve_bytes = 0;
+    const auto store = must(open_lmdb(s));
+    for (std::uint32_t n = 1; n <= 3; ++n) apply(*store, accept({.number = n}));
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    struct sigaction handler{};
+    struct sigaction handler_before{};
+    handler.sa_handler = SIG_IGN;  // then the write fails with EFBIG
+    REQUIRE(sigaction(SIGXFSZ, &handler, &handler_before) == 0);
+    // No new mail, so that no room is asked for before: the pages' own writes fail.
+    std::vector<Operation> outcomes;
+    for (int i = 0; i < 3000; ++i) outcomes.push_back(attempted({id(1), 0}, Status::queued));
+    rlimit small = before;
+    small.rlim_cur = 100'000;
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    const auto refused = store->apply(outcomes);
+    const auto refused_again = store->apply(outcomes);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    REQUIRE(sigaction(SIGXFSZ, &handler_before, nullptr) == 0);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Errc::full);
+    CHECK(refused_again.error().code == Errc::full);
+    CHECK(must(store->find(id(1)))->recipients[0].attempts == 0);
+    must(store->apply(outcomes));
+    CHECK(must(store->find(id(1)))->recipients[0].attempts == 3000);
+    must(store->sync());
+  }
 }

@@ -1,0 +1,57 @@
+// What a commit that failed leaves behind, and the syncs that LMDB leaves to us.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+#include "spool/lmdb_env.h"
+
+namespace relay::spool {
+namespace {
+
+std::unexpected<Error> final_failure(int code, std::string_view doing) {
+  return fail(Errc::system, fmt::format("could not {}: {}", doing, std::system_category().message(code)));
+}
+
+}  // namespace
+
+std::unexpected<Error> Environment::commit_failed(int code) {
+  constexpr std::string_view doing = "commit to the spool";
+  if (code == EIO)
+    if (const int reason = reason_not_to_grow(); reason != 0) code = reason;
+  auto failure = lmdb_failure(code, doing);
+  if (!may_pass(failure.error())) return fail(Errc::system, std::move(failure.error().message));
+  // LMDB begins nothing more after a meta page that could not be written.
+  if (auto next = Txn::begin_write(*this); !next && !may_pass(next.error()))
+    return final_failure(code, doing);
+  newest_meta_in_doubt_ = settings_.durability == Durability::relaxed;
+  return failure;
+}
+
+Result<void> Environment::settle_meta() {
+  if (!newest_meta_in_doubt_) return {};
+  constexpr std::string_view doing = "write the spool's newest commit again";
+  MDB_envinfo info{};
+  mdb_env_info(env_.get(), &info);
+  mdb_filehandle_t file = -1;
+  mdb_env_get_fd(env_.get(), &file);
+  std::array<char, 512> meta{};  // LMDB's own part of the page is shorter, and no sector is torn
+  const auto offset = static_cast<off_t>((info.me_last_txnid & 1) * page_bytes_);
+  const auto size = static_cast<ssize_t>(meta.size());
+  if (::pread(file, meta.data(), meta.size(), offset) != size) return final_failure(EIO, doing);
+  if (const ssize_t put = ::pwrite(file, meta.data(), meta.size(), offset); put != size)
+    return lmdb_failure(put < 0 ? errno : ENOSPC, doing);
+  if (::fdatasync(file) != 0) return final_failure(errno, doing);
+  newest_meta_in_doubt_ = false;
+  return {};
+}
+
+Result<void> Environment::sync() {
+  if (settings_.durability != Durability::relaxed) return {};
+  if (const int code = mdb_env_sync(env_.get(), 1); code != 0) return final_failure(code, "sync the spool");
+  return {};
+}
+
+}  // namespace relay::spool
