@@ -31,3 +31,13 @@ def own_mounts():
     if reason:
         pytest.skip(f"power cuts: {reason}")
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+
+
+@pytest.fixture
+def memory(tmp_path):
+    """A directory in memory: thousands of small files of a sink, and a disk, are gone at once after the test."""
+    path = tmp_path / "memory"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4g", "power-test", path], check=True)
+    yield path
+    subprocess.run(["umount", "--lazy", path], check=True)

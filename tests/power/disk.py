@@ -19,13 +19,13 @@ MKFS = {
 class Disk:
     """tests/power/cut_disk as FUSE file, a loop device on it, a file system on that. `root` is where it is mounted.
 
-    It is used with `with`, which takes everything down again, whatever state it is in.
+    `backing` is a directory for what is on the disk. It is used with `with`, which takes everything down again, whatever state it is in.
     """
 
-    def __init__(self, directory, filesystem, rng):
+    def __init__(self, directory, backing, filesystem, rng):
         self.dir = pathlib.Path(directory)
         self.filesystem, self.rng = filesystem, rng
-        self.backing, self.fuse, self.root = self.dir / "disk.img", self.dir / "fuse", self.dir / "root"
+        self.backing, self.fuse, self.root = backing / "disk.img", self.dir / "fuse", self.dir / "root"
         self.log = self.dir / "disk.log"
         self.server = self.device = None
         for path in (self.fuse, self.root):

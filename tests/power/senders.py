@@ -6,10 +6,11 @@ import random
 import smtplib
 import ssl
 import threading
+import time
 import uuid
 
-AT_ONCE = "a@example.net"     # its host takes mail at once
-LATER = "b@parked.example"    # its host is down until the end, so the message stays in the spool
+AT_ONCE = "a@example.net"  # its host takes mail at once
+LATER = "b@parked.example"  # its host is down until the end, so the message stays in the spool
 
 
 class Sender(threading.Thread):
@@ -17,7 +18,7 @@ class Sender(threading.Thread):
         super().__init__(daemon=True)
         self.relay, self.over_http, self.rng = relay, over_http, random.Random(seed)
         self.context = ssl.create_default_context(cafile=str(relay.certificate))
-        self.acknowledged = []  # tokens
+        self.acknowledged = {}  # token: when, on the monotonic clock
         self.done = threading.Event()
 
     def run(self):
@@ -39,7 +40,7 @@ class Sender(threading.Thread):
                 token = uuid.uuid4().hex
                 head = f"From: s@example.org\r\nSubject: {token}\r\n\r\n"
                 client.sendmail("s@example.org", [AT_ONCE, LATER], (head + self.text(token)).encode())
-                self.acknowledged.append(token)
+                self.acknowledged[token] = time.monotonic()
 
     def send_by_http(self):
         client = http.client.HTTPConnection("127.0.0.1", self.relay.http, timeout=10)
@@ -51,7 +52,7 @@ class Sender(threading.Thread):
             answer = client.getresponse()
             answer.read()
             if answer.status == 202:
-                self.acknowledged.append(token)
+                self.acknowledged[token] = time.monotonic()
 
 
 class Senders:
@@ -72,7 +73,7 @@ class Senders:
             sender.join(60)
 
     def ledger(self):
-        return [token for sender in self.all for token in list(sender.acknowledged)]
+        return {token: when for sender in self.all for token, when in sender.acknowledged.items()}
 
     def count(self):
         return sum(len(sender.acknowledged) for sender in self.all)

@@ -13,8 +13,8 @@ OLD, NEW = b"o", b"n"
 
 
 @pytest.fixture
-def disk(tmp_path):
-    with Disk(tmp_path, "ext4", random.Random(tmp_path.name)) as made:
+def disk(tmp_path, memory):
+    with Disk(tmp_path, memory, "ext4", random.Random(tmp_path.name)) as made:
         yield made
 
 
