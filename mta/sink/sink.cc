@@ -148,12 +148,12 @@ int run_sink(const SinkOptions& options) {
     store = std::move(*opened);
   }
   Sink sink(options, std::move(store), std::move(tls));
+  const Signals signals([&sink](int, int) { sink.stop(); });  // who sees it listen may stop it
   if (auto listening = sink.listen(); !listening) return refuse(listening.error());
   if (!options.quiet) {
     std::fputs(fmt::format("sink: listening on {}:{}\n", options.address, sink.port()).c_str(), stdout);
     std::fflush(stdout);
   }
-  const Signals signals([&sink](int, int) { sink.stop(); });
   sink.run();
   return 0;
 }
