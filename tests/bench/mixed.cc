@@ -135,9 +135,10 @@ BodyPtr mixed_body(Rng& rng) { return std::make_shared<const Body>(std::string(m
 
 void mixed_run(const Place& place, const MixedSettings& settings) {
   empty(place);
-  const auto store = must(open_lmdb({.directory = place.directory, .durability = settings.durability}));
+  const std::string directory = place.directory + "/spool";
+  const auto store = must(open_lmdb({.directory = directory, .durability = settings.durability}));
   Live live;
-  Watch watch(*store, live, place.directory, settings.messages / settings.intervals);
+  Watch watch(*store, live, directory, place.directory + "/probe", settings.messages / settings.intervals);
   {
     std::unique_ptr<Life> life;  // outlives the thread that is in it
     Runner home;

@@ -18,21 +18,6 @@ void good(int code) {
   if (code != 0) stop(mdb_strerror(code));
 }
 
-struct CloseEnv {
-  void operator()(MDB_env* env) const { mdb_env_close(env); }
-};
-using Env = std::unique_ptr<MDB_env, CloseEnv>;
-
-// With its blocks given by the disk ahead of need, as the spool does.
-Env open_env(const Place& place) {
-  MDB_env* env = nullptr;
-  good(mdb_env_create(&env));
-  Env owner(env);
-  good(mdb_env_set_mapsize(env, std::size_t{64} << 30));
-  good(mdb_env_open(env, place.directory.c_str(), MDB_NORDAHEAD, 0600));
-  return owner;
-}
-
 class Ahead {
  public:
   explicit Ahead(MDB_env* env) : env_(env) { good(mdb_env_get_fd(env, &file_)); }
@@ -83,37 +68,61 @@ Slice raw_sync(const Place& place, Sync how) {
   return slice;
 }
 
-Slice raw_lmdb(const Place& place, Keep keep, std::size_t value_bytes, std::size_t batch) {
-  empty(place);
-  const Env env = open_env(place);
-  Ahead ahead(env.get());
-  SeededRng rng(1);
-  std::string value(value_bytes, 'x');
+struct RawLmdb::Impl {
+  struct Close {
+    void operator()(MDB_env* env) const { mdb_env_close(env); }
+  };
+  explicit Impl(MDB_env* made) : env(made), ahead(made) {}
+  std::unique_ptr<MDB_env, Close> env;
+  Ahead ahead;
+  SeededRng rng{1};
+  std::string value;
   std::vector<MessageId> ids, before;
+};
+
+RawLmdb::RawLmdb(const std::string& directory) {
+  empty({directory});
+  MDB_env* env = nullptr;
+  good(mdb_env_create(&env));
+  good(mdb_env_set_mapsize(env, std::size_t{64} << 30));
+  good(mdb_env_open(env, directory.c_str(), MDB_NORDAHEAD, 0600));
+  impl_ = std::make_unique<Impl>(env);
+}
+
+RawLmdb::~RawLmdb() = default;
+
+double RawLmdb::commit(Keep keep, std::size_t value_bytes, std::size_t batch) {
+  auto& [env, ahead, rng, value, ids, before] = *impl_;
+  value.resize(value_bytes, 'x');
+  before.swap(ids);
+  ids.clear();
+  for (std::size_t i = 0; i < batch; ++i) ids.push_back(MessageId::make(system_wall(), rng));
+  const auto begin = Steady::now();
+  ahead.take(value_bytes * batch);
+  MDB_txn* txn = nullptr;
+  MDB_dbi dbi = 0;
+  good(mdb_txn_begin(env.get(), nullptr, 0, &txn));
+  good(mdb_dbi_open(txn, nullptr, 0, &dbi));
+  for (auto& id : ids) {
+    MDB_val k{id.bytes.size(), id.bytes.data()};
+    MDB_val v{value.size(), value.data()};
+    good(mdb_put(txn, dbi, &k, &v, 0));
+  }
+  for (std::size_t i = 0; keep == Keep::turnover && i < before.size(); ++i) {
+    MDB_val k{before[i].bytes.size(), before[i].bytes.data()};
+    good(mdb_del(txn, dbi, &k, nullptr));
+  }
+  good(mdb_txn_commit(txn));
+  return since(begin);
+}
+
+Slice raw_lmdb(const Place& place, Keep keep, std::size_t value_bytes, std::size_t batch) {
+  RawLmdb lmdb(place.directory);
   Slice slice;
   const auto start = Steady::now();
   while (since(start) < place.seconds) {
-    before.swap(ids);
-    ids.clear();
-    for (std::size_t i = 0; i < batch; ++i) ids.push_back(MessageId::make(system_wall(), rng));
     const double cpu = thread_cpu();
-    const auto begin = Steady::now();
-    ahead.take(value_bytes * batch);
-    MDB_txn* txn = nullptr;
-    MDB_dbi dbi = 0;
-    good(mdb_txn_begin(env.get(), nullptr, 0, &txn));
-    good(mdb_dbi_open(txn, nullptr, 0, &dbi));
-    for (auto& id : ids) {
-      MDB_val k{id.bytes.size(), id.bytes.data()};
-      MDB_val v{value.size(), value.data()};
-      good(mdb_put(txn, dbi, &k, &v, 0));
-    }
-    for (std::size_t i = 0; keep == Keep::turnover && i < before.size(); ++i) {
-      MDB_val k{before[i].bytes.size(), before[i].bytes.data()};
-      good(mdb_del(txn, dbi, &k, nullptr));
-    }
-    good(mdb_txn_commit(txn));
-    slice.waits.push_back(since(begin));
+    slice.waits.push_back(lmdb.commit(keep, value_bytes, batch));
     slice.seconds += slice.waits.back();
     slice.cpu += thread_cpu() - cpu;
     ++slice.commits, slice.messages += batch, slice.bytes += batch * value_bytes;

@@ -1,4 +1,6 @@
-// Watch: a store that hands everything on to another, and prints how it fares every so many messages.
+// Watch: a store that hands everything on to another, and prints how it fares every so many messages: beside
+// raw LMDB in a file of its own, which makes a commit of the same size after every few, because the disk's
+// own speed may wander.
 #pragma once
 #include <atomic>
 #include <string>
@@ -7,7 +9,7 @@
 
 #include "spool/store.h"
 #include "tests/bench/look.h"
-#include "tests/bench/measure.h"
+#include "tests/bench/raw.h"
 
 namespace relay::bench {
 
@@ -30,7 +32,9 @@ class Live {
 
 class Watch final : public spool::Store {
  public:
-  Watch(spool::Store& store, const Live& live, std::string directory, std::uint64_t interval);
+  // `probe` is where raw LMDB works, on the same disk.
+  Watch(spool::Store& store, const Live& live, std::string directory, const std::string& probe,
+        std::uint64_t interval);
 
   // After a commit, on the thread of the writer, so that nothing is written while the file is looked at; the
   // time this takes is not counted.
@@ -60,16 +64,19 @@ class Watch final : public spool::Store {
     double cpu = process_cpu();
     std::uint64_t written = bytes_written();
     std::uint64_t messages = 0, bytes = 0;
+    double seconds = 0;           // in commits
     std::vector<double> commits;  // seconds each
+    double probe_seconds = 0, probe_bytes = 0;
   };
   struct Row {
-    double messages_per_s, used_bytes;
+    double of_lmdb, cpu, used_bytes;
   };
   void row();
 
   spool::Store& store_;
   const Live& live_;
   const std::string directory_;
+  RawLmdb probe_;
   const std::uint64_t interval_;
   std::uint64_t messages_ = 0;
   Interval now_;
