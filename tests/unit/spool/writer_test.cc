@@ -84,7 +84,9 @@ TEST_CASE("a full store: mail fails, outcomes are recorded, the order of complet
     if (has_new_mail(batch)) return fail(Errc::full, "no room");
     return Applied{.stale = 1, .purged = 0};
   });
-  ThreadWriter writer(store, quick());
+  WriterSettings patient;
+  patient.full_pause = std::chrono::hours(1);  // no probe finds the store well again meanwhile
+  ThreadWriter writer(store, patient);
   store.close();
   CHECK(writer.submit(outcome(1), home, heard.as(1)));
   store.wait_for_batch(1);
