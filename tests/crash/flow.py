@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import itertools
 import json
 import random
 import smtplib
@@ -18,10 +19,10 @@ TROUBLE = (OSError, smtplib.SMTPException, http.client.HTTPException, ValueError
 class Mail:
     """One message as it was sent."""
 
-    def __init__(self, rng):
+    def __init__(self, rng, large):
         self.token = uuid.uuid4().hex
         self.recipients = rng.sample(AT_ONCE, rng.randint(1, 3)) + ([LATER] if rng.random() < 0.4 else [])
-        size = 200_000 if rng.random() < 0.02 else rng.randrange(5000)
+        size = 200_000 if rng.random() < large else rng.randrange(5000)
         self.text = self.token + "\r\n" + ("x" * 70 + "\r\n") * (size // 72) + "end " + self.token + "\r\n"
 
 
@@ -63,9 +64,9 @@ class Ledger:
 class Client(threading.Thread):
     """Does `once` over and over; `connect` anew after trouble."""
 
-    def __init__(self, relay, ledger, seed):
+    def __init__(self, relay, ledger, seed, large):
         super().__init__(daemon=True)
-        self.relay, self.ledger, self.rng = relay, ledger, random.Random(seed)
+        self.relay, self.ledger, self.rng, self.large = relay, ledger, random.Random(seed), large
         self.done = threading.Event()
         self.fault = None
 
@@ -96,19 +97,26 @@ class SmtpClient(Client):
             yield client
 
     def once(self, client):
-        mail = Mail(self.rng)
-        code, text = client.mail("s@example.org")
-        assert code == 250, text
-        for recipient in mail.recipients:
-            code, text = client.rcpt(recipient)
-            assert code == 250, text
+        mail = Mail(self.rng, self.large)
         self.ledger.sending(mail)
-        code, text = client.data(f"From: s@example.org\r\nSubject: {mail.token}\r\n\r\n{mail.text}".encode())
-        answer = text.decode()
-        if code == 250:
+        answer = self.transaction(client, mail)
+        if answer.startswith("250 "):
             return self.ledger.taken(mail, answer.rpartition("queued as ")[2].strip())
-        self.ledger.refused(f"{code} {answer.split()[0]}")
+        self.ledger.refused(" ".join(answer.split()[:2]))
+        client.rset()
         self.done.wait(0.02)
+
+    @staticmethod
+    def transaction(client, mail):
+        """Its last answer."""
+        for code, text in itertools.chain([client.mail("s@example.org")], map(client.rcpt, mail.recipients)):
+            if code != 250:
+                return f"{code} {text.decode()}"
+        try:
+            code, text = client.data(f"From: s@example.org\r\nSubject: {mail.token}\r\n\r\n{mail.text}".encode())
+        except smtplib.SMTPDataError as refusal:  # before the content
+            code, text = refusal.smtp_code, refusal.smtp_error
+        return f"{code} {text.decode()}"
 
 
 class HttpClient(Client):
@@ -118,7 +126,7 @@ class HttpClient(Client):
             yield client
 
     def once(self, client):
-        mail = Mail(self.rng)
+        mail = Mail(self.rng, self.large)
         self.ledger.sending(mail)
         client.request("POST", "/v1/messages", json.dumps(
             {"from": "s@example.org", "to": mail.recipients, "subject": mail.token, "text": mail.text}),
@@ -175,9 +183,10 @@ class Administrator(Client):
 
 
 @contextlib.contextmanager
-def flow(relay, ledger, rng, smtp=3, http_clients=2, administrators=1):
+def flow(relay, ledger, rng, smtp=3, http_clients=2, administrators=1, large=0.02):
+    """Mail flows while the context lasts; `large` is the share of messages of 200 kB."""
     kinds = [SmtpClient] * smtp + [HttpClient] * http_clients + [Administrator] * administrators
-    clients = [kind(relay, ledger, rng.random()) for kind in kinds]
+    clients = [kind(relay, ledger, rng.random(), large) for kind in kinds]
     for client in clients:
         client.start()
     try:

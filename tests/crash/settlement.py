@@ -36,12 +36,12 @@ class Settlement:
         self.said_doubtful = collections.Counter()  # (message id, recipient): possible repeats, as starts have said
         self.log_read = 0
 
-    def queued(self):
-        admin, rows, after = AdminConnection(self.relay.dir / "relay.sock"), set(), ""
+    def queued_rows(self):
+        admin, rows, after = AdminConnection(self.relay.dir / "relay.sock"), [], ""
         while True:
             status, page = admin.ask("GET", f"/admin/v1/queue?limit=500{after}")
             assert status == 200, page
-            rows |= {(row["message"], row["address"]) for row in page["data"]}
+            rows += page["data"]
             if not page["next"]:
                 admin.close()
                 return rows
@@ -59,7 +59,7 @@ class Settlement:
         """Of a running relay: what was acknowledged, is not queued and has not arrived."""
         for message_id in self.ledger.take_fresh():
             self.owed |= {(message_id, r) for r in self.ledger.acknowledged[message_id].recipients}
-        queued = self.queued()  # first: what leaves the queue meanwhile has arrived
+        queued = {(row["message"], row["address"]) for row in self.queued_rows()}  # first: what leaves the queue meanwhile has arrived
         self.arrivals.read()
         self.owed = {owed for owed in self.owed if owed not in self.arrivals.count}
         return {(i, r) for i, r in self.owed - queued if i not in self.ledger.doubtful}
