@@ -219,6 +219,7 @@ void read_settings(Document& document, Config& config) {
   // One setting, told to each module that needs it.
   config.intake.host_name = config.host_name;
   config.api.host_name = config.host_name;
+  config.api.spool_directory = config.spool.directory;
   if (config.delivery.client.ehlo_name.empty()) config.delivery.client.ehlo_name = config.host_name;
   config.submission.limits.message_bytes = config.intake.message_bytes;
   config.submission.limits.recipients = config.intake.recipients;

@@ -1,4 +1,6 @@
 // /admin/v1/messages and /admin/v1/stats: what relayctl shows of any account's mail. Only on the Unix socket.
+#include <filesystem>
+
 #include "relay-api/admin.h"
 #include "relay-api/json_out.h"
 #include "relay-api/query.h"
@@ -61,12 +63,21 @@ void stats(Service& service, Call call) {
                               const queue::SchedulerStats& s) { answer->json(200, json_stats(counts, s)); });
 }
 
+void spool_directory(Service& service, Call call) {
+  Query query(call.request.query);
+  if (const auto problem = query.finish()) return call.answer->problem(*problem);
+  std::error_code ignored;
+  const auto path = std::filesystem::absolute(service.settings.spool_directory, ignored);
+  call.answer->json(200, json_spool(path.lexically_normal().string()));
+}
+
 constexpr Route routes[] = {
     {"GET", "/admin/v1/messages", Access::socket, list},
     {"GET", "/admin/v1/messages/{id}", Access::socket, show},
     {"GET", "/admin/v1/messages/{id}/why", Access::socket, why},
     {"GET", "/admin/v1/messages/{id}/content", Access::socket, content},
     {"GET", "/admin/v1/stats", Access::socket, stats},
+    {"GET", "/admin/v1/spool", Access::socket, spool_directory},
 };
 
 }  // namespace

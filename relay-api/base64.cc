@@ -60,4 +60,35 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return out;
 }
 
+void Base64Encoder::group(std::uint32_t bits, int digits) {
+  constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  char text[4] = {'=', '=', '=', '='};
+  for (int i = 0; i < digits; ++i) text[i] = alphabet[bits >> (18 - 6 * i) & 0x3f];
+  out_.append(text, sizeof text);
+}
+
+void Base64Encoder::add(std::string_view bytes) {
+  for (const char c : bytes) {
+    held_ = held_ << 8 | static_cast<std::uint8_t>(c);
+    if (++held_bytes_ < 3) continue;
+    group(held_, 4);
+    held_ = 0, held_bytes_ = 0;
+  }
+}
+
+void Base64Encoder::finish() {
+  if (held_bytes_ == 1) group(held_ << 16, 2);
+  if (held_bytes_ == 2) group(held_ << 8, 3);
+  held_ = 0, held_bytes_ = 0;
+}
+
+std::string encode_base64(std::string_view bytes) {
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  Base64Encoder encoder(out);
+  encoder.add(bytes);
+  encoder.finish();
+  return out;
+}
+
 }  // namespace relay::api

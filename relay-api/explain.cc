@@ -78,8 +78,7 @@ std::string explain(const spool::Event& event) {
     words = event.detail.empty() ? "the attempt ended without an answer" : event.detail;
     if (!event.host.empty()) words += fmt::format(", with {}", event.host);
   }
-  if (event.in_doubt)
-    words += "; the message had been sent by then, so the host may have it";
+  if (event.in_doubt) words += "; the message had been sent by then, so the host may have it";
   return words;
 }
 

@@ -197,6 +197,10 @@ std::string json_stats(const spool::Counts& counts, const queue::SchedulerStats&
                                              {"in_doubt", stats.in_doubt}}}});
 }
 
+std::string json_spool(const std::string& directory) {
+  return json::serialize(json::object{{"directory", valid_utf8(directory)}});
+}
+
 std::string json_keys(const std::vector<spool::ApiKey>& keys) {
   json::array data;
   for (const auto& key : keys) data.push_back(key_object(key));

@@ -18,6 +18,7 @@ std::string json_why(const spool::MessageView& view, WallTime now);
 std::string json_queue(const std::vector<spool::QueueRow>& rows, bool more);
 std::string json_control(const queue::ControlResult& result);
 std::string json_stats(const spool::Counts& counts, const queue::SchedulerStats& stats);
+std::string json_spool(const std::string& directory);
 std::string json_keys(const std::vector<spool::ApiKey>& keys);
 std::string json_key(const spool::ApiKey& key);
 std::string json_created_key(const intake::KeyRing::Created& created);  // holds the secret: shown once

@@ -8,6 +8,7 @@ namespace relay::api {
 
 struct ApiSettings {
   std::string host_name;                       // in made-up Message-IDs
+  std::string spool_directory = {};            // told to relayctl, which reads it itself for some commands
   std::uint32_t recipients_per_field = 1000;   // of to, cc, bcc, reply_to; more is a mailing list's work
   std::uint64_t attachment_bytes = 25u << 20;  // decoded, in all: what large mailbox providers still take
   std::uint32_t attachments = 100;             // a message; each costs a MIME part

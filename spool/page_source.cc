@@ -24,4 +24,22 @@ std::expected<void, PageFault> PageSource::read(PageNumber number, std::string& 
   return {};
 }
 
+std::expected<std::string_view, PageFault> read_value(const PageSource& pages, const Page::Value& value,
+                                                      std::uint64_t most, std::string& buffer) {
+  if (value.bytes > most) return std::unexpected(PageFault{fmt::format("it is {} bytes long", value.bytes)});
+  if (!value.big) return value.inside;
+  if (!pages.has(value.first))
+    return std::unexpected(
+        PageFault{fmt::format("it is said to be on page {}, which does not exist", value.first)});
+  const auto damaged = [&](const std::string& what, bool unreadable) {
+    return std::unexpected(
+        PageFault{fmt::format("its page {} is damaged: {}", value.first, what), unreadable});
+  };
+  const std::uint64_t count = overflow_pages_for(value.bytes, pages.page_bytes());
+  if (auto read = pages.read(value.first, buffer, count * pages.page_bytes()); !read)
+    return damaged(read.error().what, true);
+  if (const auto fault = overflow_fault(buffer, value.first, count)) return damaged(*fault, false);
+  return std::string_view(buffer).substr(page_header_bytes, value.bytes);
+}
+
 }  // namespace relay::spool

@@ -34,4 +34,9 @@ class PageSource {
   PageNumber last_;
 };
 
+// A leaf's value; if its own pages are damaged, how. Over `most` bytes it is not read. `buffer` takes one
+// that is not inside of its leaf.
+std::expected<std::string_view, PageFault> read_value(const PageSource& pages, const Page::Value& value,
+                                                      std::uint64_t most, std::string& buffer);
+
 }  // namespace relay::spool

@@ -295,22 +295,7 @@ std::string_view TreeCursor::key() const { return levels_.back().page.key(levels
 Page::Value TreeCursor::where() const { return levels_.back().page.value(levels_.back().at); }
 
 std::expected<std::string_view, PageFault> TreeCursor::value(std::uint64_t most) {
-  const Page::Value value = where();
-  if (value.bytes > most) return std::unexpected(PageFault{fmt::format("it is {} bytes long", value.bytes)});
-  if (!value.big) return value.inside;
-  const std::size_t page_bytes = pages_.page_bytes();
-  const std::uint64_t pages = overflow_pages_for(value.bytes, page_bytes);
-  if (!pages_.has(value.first))
-    return std::unexpected(
-        PageFault{fmt::format("it is said to be on page {}, which does not exist", value.first)});
-  const auto damaged = [&](const std::string& what, bool unreadable) {
-    return std::unexpected(
-        PageFault{fmt::format("its page {} is damaged: {}", value.first, what), unreadable});
-  };
-  if (auto read = pages_.read(value.first, big_, pages * page_bytes); !read)
-    return damaged(read.error().what, true);
-  if (const auto fault = overflow_fault(big_, value.first, pages)) return damaged(*fault, false);
-  return std::string_view(big_).substr(page_header_bytes, value.bytes);
+  return read_value(pages_, where(), most, big_);
 }
 
 }  // namespace relay::spool

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <ostream>
 
+#include "relay-api/ctl/cli_spool.h"
 #include "relay-api/ctl/commands.h"
 
 namespace relay::ctl {
@@ -137,7 +138,12 @@ int execute(const Words& words, const Environment& environment) {
                   environment.err,
                   environment.width,
                   words.json,
-                  environment.now};
+                  environment.now,
+                  environment.in,
+                  environment.progress,
+                  !words.socket.empty(),
+                  environment.clock,
+                  environment.configured_spool};
   return words.command(session);
 }
 
@@ -155,6 +161,7 @@ int run(int argc, const char* const* argv, const Environment& environment) {
   add_message(app, words);
   add_key(app, words);
   add_sink(app, words);
+  add_spool(app, words.command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

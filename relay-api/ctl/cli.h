@@ -18,6 +18,10 @@ struct Environment {
   std::ostream& err;
   std::size_t width = 0;
   WallTime now;
+  std::istream* in = nullptr;
+  bool progress = false;  // standard error is a terminal
+  std::function<Instant()> clock = {};
+  std::function<Result<std::string>(const std::string& file)> configured_spool = {};  // see Session
 };
 
 int run(int argc, const char* const* argv, const Environment& environment);

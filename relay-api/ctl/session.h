@@ -2,6 +2,7 @@
 #pragma once
 #include <boost/json/fwd.hpp>
 #include <expected>
+#include <functional>
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -14,6 +15,9 @@ namespace relay::ctl {
 
 // The program's exit codes; relayctl(1) documents them.
 enum Exit : int { exit_ok = 0, exit_refused = 1, exit_usage = 2, exit_unreachable = 3 };
+// Of the commands that read a spool themselves: something in it is not as it should be; it could not be read
+// at all.
+inline constexpr int exit_faults = exit_refused, exit_unusable = exit_usage;
 
 struct Session {
   Transport call;
@@ -22,6 +26,13 @@ struct Session {
   std::size_t width = 0;  // of the terminal in cells, 0 for any
   bool json = false;      // the API's own answer is printed instead of tables and sentences
   WallTime now;
+  // For the commands that read a spool themselves.
+  std::istream* in = nullptr;
+  bool progress = false;      // standard error is a terminal: long work says how far it is
+  bool socket_given = false;  // by --socket
+  std::function<Instant()> clock = {};
+  // The spool that a configuration file names.
+  std::function<Result<std::string>(const std::string& file)> configured_spool = {};
 };
 
 // The answer to a request, if there is something left to show. Otherwise the command is over with the exit
@@ -44,7 +55,7 @@ std::string moment(std::string_view rfc3339);
 std::optional<WallTime> parse_moment(std::string_view rfc3339);
 // For columns: "now", "40s", "5m", "2h10m", "3d4h"; "-" for an empty moment. Past moments are "now".
 std::string until(std::string_view rfc3339, WallTime now);
-std::string size_words(std::uint64_t bytes);  // "873 B", "12.4 kB", "3.1 MB"
+std::string size_words(std::uint64_t bytes);  // "873 B", "12.4 kB", "3.1 MB", "1.2 GB"
 std::string counted(std::uint64_t n, std::string_view one, std::string_view many);
 
 }  // namespace relay::ctl

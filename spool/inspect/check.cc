@@ -138,23 +138,19 @@ void Check::one_message(MessageWalk& walk, RowCursor& accounts, const MessageId&
 
 Result<void> Check::messages() {
   std::optional<MessageId> from = MessageId{};
-  const bool running = file_.writer().has_value();
-  // With nobody writing, the first view is the only one.
-  const std::uint64_t most_messages = running ? slice_messages : ~std::uint64_t{0};
-  const std::uint64_t most_bytes = running ? slice_bytes : ~std::uint64_t{0};
   while (from) {
     const auto view = file_.view();
     if (!view) return std::unexpected(view.error());
     const Tables tables = find_tables(*view, faults_);
     MessageWalk walk(*view, tables, faults_);
     RowCursor accounts(*view, tables, Table::accounts, faults_);
-    if (running && !last_) last_ = walk.newest();
+    if (!last_) last_ = walk.newest();
     std::uint64_t done = 0, bytes = 0;
     auto id = walk.seek(*from);
     from.reset();
     StoredMessage message;
-    for (; id && (!last_ || *id <= *last_); id = walk.next()) {
-      if (done >= most_messages || bytes >= most_bytes) {
+    for (; id && *id <= *last_; id = walk.next()) {
+      if (done >= slice_messages || bytes >= slice_bytes) {
         from = id;
         break;
       }

@@ -62,6 +62,7 @@ class Account {
   const View& view_;
   Faults& faults_;
   std::vector<std::uint8_t> uses_;
+  bool free_known_ = true;
 };
 
 bool Account::take(PageNumber first, std::uint64_t pages, std::uint8_t use, std::optional<Table> table) {
@@ -170,28 +171,32 @@ void Account::compare(const Walk& walk) {
 void Account::tree(const TreeRoot& root, std::uint8_t use) {
   Walk walk{root, use, use < is_meta ? std::optional(static_cast<Table>(use)) : std::nullopt, {}, false};
   if (!root.empty()) page(walk, root.root, 1, {}, {});
+  if (use == is_list) free_known_ = !walk.damaged;
   compare(walk);
 }
 
 void Account::free_pages() {
+  const std::uint64_t before = faults_.count();
   read_free_pages(view_, faults_, [&](PageNumber page) { take(page, 1, is_free, std::nullopt); });
+  free_known_ = free_known_ && faults_.count() == before;
 }
 
 PageTotals Account::finish() {
-  PageTotals totals{.pages = uses_.size()};
-  std::uint64_t lost = 0;
-  PageNumber first_lost = 0;
+  PageTotals totals;
+  totals.pages = uses_.size();
+  totals.free_known = free_known_;
   for (PageNumber page = 0; page < uses_.size(); ++page) {
-    if (uses_[page] == none && lost++ == 0) first_lost = page;
+    if (uses_[page] == none) totals.lost.push_back(page);
     if (uses_[page] == is_free) ++totals.free;
   }
+  const std::size_t lost = totals.lost.size();
   totals.used = totals.pages - totals.free - lost;
   // Below a damaged page everything seems lost; then it says nothing.
   if (lost > 0 && faults_.count() == 0)
-    faults_.add(
-        {.kind = FaultKind::page_lost,
-         .page = first_lost,
-         .what = fmt::format("{} pages have no use and are not free; the first is {}", lost, first_lost)});
+    faults_.add({.kind = FaultKind::page_lost,
+                 .page = totals.lost.front(),
+                 .what = fmt::format("{} pages have no use and are not free; the first is {}", lost,
+                                     totals.lost.front())});
   return totals;
 }
 

@@ -8,14 +8,10 @@
 #include <span>
 #include <vector>
 
+#include "spool/inspect/loose.h"
 #include "spool/inspect/tables.h"
 
 namespace relay::spool {
-
-struct PageTotals {
-  std::uint64_t pages = 0;  // up to the last in use
-  std::uint64_t used = 0, free = 0;
-};
 
 PageTotals account_pages(const View& view, const Tables& tables, Faults& faults);
 

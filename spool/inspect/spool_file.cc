@@ -17,7 +17,7 @@ namespace relay::spool {
 namespace {
 
 constexpr unsigned max_readers = 510;  // as the relay's, should this program make the table
-constexpr int view_attempts = 1000;    // each loses only against two commits in its microseconds
+constexpr int view_attempts = 1000;    // each fails only if a commit ends in its microseconds
 
 std::string reason(int code) { return std::system_category().message(code); }
 
@@ -151,13 +151,13 @@ std::array<std::expected<Meta, std::string>, 2> SpoolFile::read_metas() const {
   return metas;
 }
 
-// A meta page is written again two commits later. That the commit read is still the newest afterwards shows
-// that it was not being written when it was read.
-std::uint64_t SpoolFile::newest() const {
-  std::uint64_t commit = 0;
-  for (const auto& meta : read_metas())
-    if (meta) commit = std::max(commit, meta->commit);
-  return commit;
+// A meta page is written again two commits later. That a reader who came after it was read is given the same
+// commit shows that not even the next one was finished then, so that it was not being written.
+bool SpoolFile::still_newest(std::uint64_t commit) const {
+  MDB_txn* raw = nullptr;
+  if (mdb_txn_begin(env_.get(), nullptr, MDB_RDONLY, &raw) != 0) return false;
+  const std::unique_ptr<MDB_txn, decltype(&mdb_txn_abort)> reader(raw, &mdb_txn_abort);
+  return mdb_txn_id(raw) == commit;
 }
 
 Result<View> SpoolFile::view() {
@@ -179,7 +179,7 @@ Result<View> SpoolFile::view() {
     for (const auto& meta : metas)
       if (meta && (!env_ || meta->commit == commit) && (found == nullptr || meta->commit > found->commit))
         found = &*meta;
-    if (found != nullptr && (!env_ || newest() == commit)) {
+    if (found != nullptr && (!env_ || still_newest(commit))) {
       view.meta_ = *found;
       return view;
     }

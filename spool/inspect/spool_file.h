@@ -51,7 +51,7 @@ class SpoolFile {
   Result<void> hold_lock();
   Result<void> make_reader_table(const std::string& path) const;
   std::array<std::expected<Meta, std::string>, 2> read_metas() const;
-  std::uint64_t newest() const;
+  bool still_newest(std::uint64_t commit) const;
 
   std::string directory_;
   File data_;

@@ -60,10 +60,42 @@ Tables find_tables(const View& view, Faults& faults) {
 }
 
 RowCursor::RowCursor(const View& view, const Tables& tables, Table table, Faults& faults)
-    : cursor_(view.pages(), tables[table].value_or(TreeRoot{}), faults.pages_of(table)),
+    : pages_(view.pages()),
+      tree_(pages_, tables[table].value_or(TreeRoot{}), faults.pages_of(table)),
+      loose_(pages_, tables.loose_of(table)),
       table_(table),
       value_bytes_(view.file().value_bytes()),
       faults_(&faults) {}
+
+// On the lower of both; a row that both have is that of the tree.
+bool RowCursor::settle() {
+  while (loose_.valid() && tree_.valid() && loose_.key() == tree_.key()) loose_.next();
+  on_loose_ = loose_.valid() && (!tree_.valid() || loose_.key() < tree_.key());
+  return valid();
+}
+
+bool RowCursor::seek_from(std::string_view key) {
+  const std::string wanted(key);
+  tree_.seek_from(wanted);
+  loose_.seek_from(wanted);
+  return settle();
+}
+
+bool RowCursor::next() {
+  if (!valid()) return false;
+  on_loose_ ? loose_.next() : tree_.next();
+  return settle();
+}
+
+std::optional<std::string> RowCursor::last_key() {
+  if (!loose_.empty()) return std::nullopt;  // the tree is damaged: it cannot be told
+  return tree_.last_key();
+}
+
+std::expected<std::string_view, PageFault> RowCursor::value() {
+  constexpr std::uint64_t longest = 1u << 20;  // of a value that is read at all; see FaultKind::value_long
+  return read_value(pages_, where(), longest, buffer_);
+}
 
 void RowCursor::damaged(FaultKind kind, std::string what) {
   Fault fault{.kind = kind, .table = table_, .what = std::move(what)};

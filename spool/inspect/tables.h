@@ -2,12 +2,14 @@
 // is told to the fault sink, a page once.
 #pragma once
 #include <array>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "spool/inspect/fault.h"
+#include "spool/inspect/loose.h"
 #include "spool/inspect/spool_file.h"
 #include "spool/tree_cursor.h"
 
@@ -36,9 +38,14 @@ class Faults {
 struct Tables {
   std::array<std::optional<TreeRoot>, 9> roots;  // by Table
   std::vector<std::string> unknown;              // names
+  // Leaves that nothing leads to, if they are to be read too: rows are then those of both.
+  std::shared_ptr<const LooseLeaves> loose;
 
   const std::optional<TreeRoot>& operator[](Table table) const {
     return roots[static_cast<std::size_t>(table)];
+  }
+  const std::vector<LooseLeaf>* loose_of(Table table) const {
+    return loose ? &(*loose)[static_cast<std::size_t>(table)] : nullptr;
   }
 };
 Tables find_tables(const View& view, Faults& faults);
@@ -47,28 +54,32 @@ Tables find_tables(const View& view, Faults& faults);
 class RowCursor {
  public:
   RowCursor(const View& view, const Tables& tables, Table table, Faults& faults);
-  bool first() { return cursor_.first(); }
-  bool seek_from(std::string_view key) { return cursor_.seek_from(key); }
-  bool next() { return cursor_.next(); }
-  std::optional<std::string> last_key() { return cursor_.last_key(); }
-  bool valid() const { return cursor_.valid(); }
-  bool empty() const { return cursor_.empty(); }
-  std::string_view key() const { return cursor_.key(); }
+  bool first() { return seek_from({}); }
+  bool seek_from(std::string_view key);
+  bool next();
+  std::optional<std::string> last_key();  // of the tree; the cursor must be placed anew
+  bool valid() const { return tree_.valid() || loose_.valid(); }
+  bool empty() const { return tree_.empty() && loose_.empty(); }
+  std::string_view key() const { return on_loose_ ? loose_.key() : tree_.key(); }
   Table table() const { return table_; }
-  std::expected<std::string_view, PageFault> value() { return cursor_.value(longest_); }
-  // Out of the frame. Nothing if it is damaged, which is a fault told unless it is to be quiet.
+  std::expected<std::string_view, PageFault> value();
+  // Out of the frame. Nothing if it is damaged, which is told.
   std::optional<std::string_view> payload();
   void meaningless();  // tells that the payload has no legal meaning
   void damaged(FaultKind kind, std::string what);
-  std::uint64_t bytes() const { return cursor_.where().bytes; }
+  std::uint64_t bytes() const { return where().bytes; }
 
  private:
-  static constexpr std::uint64_t longest_ =
-      1u << 20;  // of a value that is read at all; see FaultKind::value_long
-  TreeCursor cursor_;
+  Page::Value where() const { return on_loose_ ? loose_.where() : tree_.where(); }
+  bool settle();
+  PageSource pages_;
+  TreeCursor tree_;
+  LooseCursor loose_;
+  bool on_loose_ = false;
   Table table_;
   std::size_t value_bytes_;
   Faults* faults_;
+  std::string buffer_;
 };
 
 // How long the keys of a table are; 0 if they may have any length.

@@ -18,7 +18,8 @@ EDGES = {
     "mta/intake": ["mta/base", "mta/wire", "mta/mime", "spool", "mta/queue"],
     "relay-api": ["mta/base", "mta/wire", "mta/mime", "spool", "mta/net", "mta/queue", "mta/intake"],
     "relay-api/ctl": ["mta/base", "mta/wire", "spool", "spool/inspect", "mta/sink", "relay-api"],
-    "conf": None,  # sees all
+    "relay-api/ctl/bin": None,  # sees all
+    "conf": None,
     "mta/main": None,
 }
 # A library is included by its folder alone.

@@ -7,6 +7,7 @@
 #include <iostream>
 #include <memory>
 
+#include "conf/loader.h"
 #include "relay-api/ctl/cli.h"
 
 namespace {
@@ -26,12 +27,19 @@ relay::ctl::Transport connect(const std::string& given) {
   };
 }
 
+relay::Result<std::string> configured_spool(const std::string& file) {
+  auto config = relay::conf::load_file(file);
+  if (!config) return relay::fail(relay::Errc::invalid, config.error().front());
+  return config->spool.directory;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
   return relay::ctl::run(
       argc, argv,
-      {connect, relay::sink::run_sink, std::cout, std::cerr, terminal_width(), relay::system_wall()});
+      {connect, relay::sink::run_sink, std::cout, std::cerr, terminal_width(), relay::system_wall(), &std::cin,
+       isatty(STDERR_FILENO) != 0, relay::system_now, configured_spool});
 } catch (const std::exception& error) {
   std::cerr << "relayctl: " << error.what() << "\n";
   return relay::ctl::exit_refused;

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+using relay::api::Base64Encoder;
 using relay::api::decode_base64;
+using relay::api::encode_base64;
 
 TEST_CASE("base 64 is decoded") {
   // RFC 4648 10.
@@ -28,4 +30,25 @@ TEST_CASE("what is not base 64 is refused") {
     CAPTURE(text);
     CHECK(!decode_base64(text));
   }
+}
+
+TEST_CASE("base 64 is written in pieces of any length") {
+  for (std::size_t size = 0; size < 20; ++size) {
+    std::string bytes;
+    for (std::size_t i = 0; i < size; ++i) bytes += static_cast<char>(i * 37 + 200);
+    const std::string whole = encode_base64(bytes);
+    CHECK(whole.size() == (size + 2) / 3 * 4);
+    CHECK(decode_base64(whole) == bytes);
+    for (std::size_t cut = 0; cut <= size; ++cut) {
+      std::string out;
+      Base64Encoder encoder(out);
+      encoder.add(std::string_view(bytes).substr(0, cut));
+      encoder.add(std::string_view(bytes).substr(cut));
+      encoder.finish();
+      CHECK(out == whole);
+    }
+  }
+  CHECK(encode_base64("foobar") == "Zm9vYmFy");
+  CHECK(encode_base64("fooba") == "Zm9vYmE=");
+  CHECK(encode_base64("foob") == "Zm9vYg==");
 }

@@ -1,0 +1,124 @@
+#include "spool/inspect/salvage.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <span>
+
+#include "spool/restore.h"
+
+namespace relay::spool {
+namespace {
+
+class One {
+ public:
+  One(std::string address, std::vector<std::string>& notes) : address_(std::move(address)), notes_(notes) {}
+
+  // The events that can be read and go together; true if any were left out.
+  bool take_events(std::span<const StoredEvent> events) {
+    bool left_out = false;
+    std::uint32_t expected = 0;
+    for (const StoredEvent& event : events) {
+      left_out |= event.number != expected;
+      expected = event.number + 1;
+      if (event.record && fits(*event.record))
+        result.events.push_back(*event.record);
+      else
+        left_out = true;
+    }
+    if (left_out) note("a part of the history is left out");
+    return left_out;
+  }
+
+  // `was_finished`: it had no row in the queue, and the event that says how it ended may have been lost.
+  void settle(const StoredRow* row, bool was_finished, bool content, const Message& message, WallTime now) {
+    const EventRecord* last = result.events.empty() ? nullptr : &result.events.back();
+    result.attempts = last != nullptr ? last->attempts : 0;
+    result.status = last != nullptr ? last->status : Status::queued;
+    if (terminal(result.status)) {
+      if (row != nullptr) note("it is in the queue too, but counts as finished");
+      return;
+    }
+    result.due = row != nullptr && row->row ? row->row->due : message.accepted;
+    if (row != nullptr) {
+      if (!row->row)
+        note(fmt::format("its row in the queue cannot be read; it counts as {}", text(result.status)));
+      if (row->row && row->row->status != result.status) become(row->row->status, now);
+      return;
+    }
+    if (was_finished || !content) {
+      note("how it ended is lost; it counts as cancelled");
+      become(Status::cancelled, now);
+    } else {
+      note("whether it was delivered is lost; it is held until you release or cancel it");
+      become(Status::held, now);
+    }
+  }
+
+  Restore::Recipient result;
+
+ private:
+  bool fits(const EventRecord& record) const {
+    const bool over = !result.events.empty() && terminal(result.events.back().status);
+    const std::uint32_t attempts = result.events.empty() ? 0 : result.events.back().attempts;
+    return !over && leads_to(record.event.type, record.status) && record.attempts >= attempts &&
+           !(of_attempt(record.event.type) && record.attempts == 0);
+  }
+
+  // By an event of its own, so that the history says why.
+  void become(Status status, WallTime now) {
+    EventRecord record;
+    record.event.type = status == Status::held        ? EventType::held
+                        : status == Status::cancelled ? EventType::cancelled
+                                                      : EventType::released;
+    record.event.at = now;
+    record.event.detail = "what the spool knew of this recipient was damaged";
+    record.status = status;
+    record.attempts = result.attempts;
+    result.events.push_back(std::move(record));
+    result.status = status;
+  }
+
+  void note(std::string_view what) { notes_.push_back(fmt::format("recipient {}: {}", address_, what)); }
+
+  std::string address_;
+  std::vector<std::string>& notes_;
+};
+
+}  // namespace
+
+bool Salvaged::open() const {
+  return restore && std::any_of(restore->recipients.begin(), restore->recipients.end(),
+                                [](const auto& recipient) { return !terminal(recipient.status); });
+}
+
+Salvaged salvage(const StoredMessage& message, bool content, Soundness tables, WallTime now) {
+  Salvaged saved;
+  if (!message.record) {
+    saved.notes.push_back(
+        fmt::format("it cannot be exported: its record is {}; {} of its recipients were open",
+                    message.listed ? "damaged" : "lost", message.queue.size()));
+    return saved;
+  }
+  saved.restore.emplace();
+  saved.restore->message = std::make_shared<const Message>(message.record->message);
+  const auto& recipients = message.record->message.envelope.recipients;
+  auto row = message.queue.begin();
+  auto event = message.events.begin();
+  for (std::uint32_t i = 0; i < recipients.size(); ++i) {
+    while (row != message.queue.end() && row->recipient < i) ++row;
+    const auto first = event;
+    while (event != message.events.end() && event->recipient == i) ++event;
+    const bool in_queue = row != message.queue.end() && row->recipient == i;
+    One one(recipients[i].address, saved.notes);
+    const bool lost = one.take_events({first, event});
+    one.settle(in_queue ? &*row : nullptr, tables.queue && (lost || !tables.events), content,
+               message.record->message, now);
+    saved.restore->recipients.push_back(std::move(one.result));
+  }
+  if (saved.open() && !content)
+    saved.notes.push_back("its content is damaged and left out; an import refuses it so");
+  return saved;
+}
+
+}  // namespace relay::spool
