@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "mta/base/log.h"
 #include "spool/lmdb_message.h"
 
 namespace relay::spool {
@@ -27,14 +28,6 @@ class BodyBytes {
   std::size_t segment_ = 0, offset_ = 0;
 };
 
-MessageId next_possible(MessageId id) {
-  for (std::size_t i = id.bytes.size(); i-- > 0;) {
-    ++id.bytes[i];
-    if (id.bytes[i] != 0) break;
-  }
-  return id;
-}
-
 bool belongs(std::string_view key, const RowKey& message) { return key.starts_with(message.view()); }
 
 }  // namespace
@@ -50,9 +43,10 @@ std::uint64_t space_for_new_mail(std::span<const Operation> batch) {
   return bytes;
 }
 
-Batch::Batch(Cursor messages, Cursor rest, Cursor bodies, Cursor queue, Cursor events, Cursor keys,
-             Cursor accounts, Progress& progress, Scratch& scratch, std::size_t value_bytes)
-    : messages_(std::move(messages)),
+Batch::Batch(const Txn& txn, Cursor messages, Cursor rest, Cursor bodies, Cursor queue, Cursor events,
+             Cursor keys, Cursor accounts, Progress& progress, Scratch& scratch, std::size_t value_bytes)
+    : txn_(&txn),
+      messages_(std::move(messages)),
       rest_(std::move(rest)),
       bodies_(std::move(bodies)),
       queue_(std::move(queue)),
@@ -73,7 +67,7 @@ Result<Batch> Batch::begin(const Txn& txn, Progress& progress, Scratch& scratch)
   auto accounts = Cursor::open(txn, Table::accounts);
   for (const auto* cursor : {&messages, &rest, &bodies, &queue, &events, &keys, &accounts})
     if (!*cursor) return std::unexpected(cursor->error());
-  return Batch(std::move(*messages), std::move(*rest), std::move(*bodies), std::move(*queue),
+  return Batch(txn, std::move(*messages), std::move(*rest), std::move(*bodies), std::move(*queue),
                std::move(*events), std::move(*keys), std::move(*accounts), progress, scratch,
                txn.environment().value_bytes());
 }
@@ -195,16 +189,22 @@ Result<void> Batch::change(const RecipientRef& ref, const Event& event, Status s
     return {};
   }
   const auto payload = queue_.payload();
-  if (!payload) return std::unexpected(payload.error());
-  auto row = decode_queue(*payload);
-  if (!row) return queue_.damaged();
+  auto row = payload ? decode_queue(*payload) : std::nullopt;
+  std::string domain;  // of a row that is written anew, because it is damaged
+  if (!row) {
+    auto rebuilt = rebuild_row(ref, messages_, rest_, events_);
+    if (!rebuilt) return std::unexpected(rebuilt.error());
+    domain = std::move(rebuilt->domain);
+    row = rebuilt->row;
+    row->domain = domain;
+  }
 
   const std::uint32_t sequence = row->next_event++;
   if (attempt) ++row->attempts;
   // Held is an administrator's decision: an attempt that was under way then and failed does not undo it.
   row->status = attempt && row->status == Status::held && status == Status::queued ? Status::held : status;
   row->due = due;
-  // The row's domain lies in the page that put() or erase() may change: encode first.
+  // The row's domain lies in what the cursor shows: encode first.
   begin_frame(scratch_.record);
   encode_queue(*row, scratch_.record);
   seal(Table::queue, key.view(), scratch_.record);
@@ -229,7 +229,12 @@ Result<void> Batch::close(const RecipientRef& ref) {
   if (*still_open) return {};
   if (ref.message < progress_.purged_to) progress_.closed_behind.push_back(ref.message);
   const auto erased = erase_all(bodies_, ref.message);
-  if (!erased) return std::unexpected(erased.error());
+  // Better content that nobody needs any more than an outcome that is not on record.
+  if (!erased && erased.error().code == Errc::corrupt)
+    log::error("spool: the content of {} is finished with and cannot be removed: {}", ref.message.text(),
+               erased.error().message);
+  else if (!erased)
+    return std::unexpected(erased.error());
   return {};
 }
 
@@ -259,69 +264,6 @@ Result<void> Batch::put_key(const ApiKey& key) {
   encode_key(key, scratch_.record);
   seal(Table::keys, key.id.value, scratch_.record);
   return keys_.put(key.id.value, scratch_.record);
-}
-
-// ---- purge ----
-
-Result<void> Batch::purge(const Purge& purge) {
-  // A commit others wait for must stay short: so many records for each message allowed, open ones passed
-  // over included. The last message may go over it.
-  constexpr std::uint64_t records_per_message = 20;
-  std::uint64_t budget = purge.at_most * records_per_message;
-  std::uint32_t left = purge.at_most;
-  const auto spend = [&](const MessageId& id) -> Result<void> {
-    const auto cost = forget(id);
-    if (!cost) return std::unexpected(cost.error());
-    budget -= std::min(budget, *cost);
-    if (*cost > 0) --left, ++applied_.purged;
-    return {};
-  };
-  auto& behind = progress_.closed_behind;
-  while (left > 0 && budget > 0 && !behind.empty()) {
-    const MessageId id = behind.back();
-    if (id.time() >= purge.before) break;
-    behind.pop_back();
-    if (auto r = spend(id); !r) return r;
-  }
-  while (left > 0 && budget > 0) {
-    const auto found = messages_.seek_from(RowKey::message(progress_.purged_to).view());
-    if (!found) return std::unexpected(found.error());
-    if (!*found) break;
-    const MessageId id = message_of(messages_.key());
-    if (id.time() >= purge.before) break;
-    const auto still_open = open(id);
-    if (!still_open) return std::unexpected(still_open.error());
-    if (*still_open)
-      --budget;
-    else if (auto r = spend(id); !r)
-      return r;
-    progress_.purged_to = next_possible(id);
-  }
-  return {};
-}
-
-// Answers how many records it took; 0 if the message is not known.
-Result<std::uint64_t> Batch::forget(const MessageId& id) {
-  auto found = messages_.seek(RowKey::message(id).view());
-  if (!found) return std::unexpected(found.error());
-  if (!*found) return 0;
-  // Of a damaged record the account cannot be told; its row of `accounts` stays, and list() passes over it.
-  const auto record = read_message(messages_, rest_, scratch_.record);
-  if (!record && record.error().code != Errc::corrupt) return std::unexpected(record.error());
-  if (auto r = messages_.erase(); !r) return std::unexpected(r.error());
-  if (record) {
-    found = accounts_.seek(RowKey::account(record->message.account, id).view());
-    if (!found) return std::unexpected(found.error());
-    if (*found)
-      if (auto r = accounts_.erase(); !r) return std::unexpected(r.error());
-  }
-  std::uint64_t erased = 2;
-  for (Cursor* cursor : {&events_, &rest_}) {
-    const auto more = erase_all(*cursor, id);
-    if (!more) return more;
-    erased += *more;
-  }
-  return erased;
 }
 
 }  // namespace relay::spool

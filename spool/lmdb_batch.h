@@ -34,7 +34,7 @@ class Batch {
   const Applied& applied() const { return applied_; }
 
  private:
-  Batch(Cursor messages, Cursor rest, Cursor bodies, Cursor queue, Cursor events, Cursor keys,
+  Batch(const Txn& txn, Cursor messages, Cursor rest, Cursor bodies, Cursor queue, Cursor events, Cursor keys,
         Cursor accounts, Progress& progress, Scratch& scratch, std::size_t value_bytes);
   Result<void> accept(const Accept& accept);
   Result<void> restore(const Restore& restore);
@@ -47,10 +47,12 @@ class Batch {
   Result<void> close(const RecipientRef& ref);
   Result<void> put_key(const ApiKey& key);
   Result<void> purge(const Purge& purge);
+  Result<std::uint64_t> purge_one(const MessageId& id);
   Result<std::uint64_t> forget(const MessageId& id);
   Result<bool> open(const MessageId& id);  // has it an open recipient?
   Result<std::uint64_t> erase_all(Cursor& cursor, const MessageId& id);
 
+  const Txn* txn_;
   Cursor messages_, rest_, bodies_, queue_, events_, keys_, accounts_;
   Progress& progress_;
   Scratch& scratch_;

@@ -1,8 +1,11 @@
 // Environment, Txn and Cursor: LMDB with owners and Results, and nothing of mail.
 //
+// Who reads a commit does so by its pages (PageRows), inside a read transaction that keeps them from reuse;
+// LMDB itself is asked to read for the writer alone.
+//
 // An Environment is one spool directory: the lock that keeps a second process out, LMDB's environment and the
 // handles of the tables. A Txn aborts unless it was committed; a Cursor belongs to one Txn and must die
-// before it. What a cursor shows points into the map: it is good until the next write of its Txn, or its end.
+// before it. What a cursor shows is good until its next move.
 // Write transactions: the writer's thread alone. Read transactions: any thread, kept short.
 #pragma once
 #include <lmdb.h>
@@ -10,6 +13,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +22,10 @@
 #include "spool/codec.h"
 #include "spool/file.h"
 #include "spool/lmdb.h"
+#include "spool/map_guard.h"
+#include "spool/page_source.h"
+#include "spool/rows.h"
+#include "spool/sound_paths.h"
 #include "spool/types.h"
 
 namespace relay::spool {
@@ -51,35 +59,45 @@ class Txn {
   Result<void> commit();  // whatever it answers, the transaction has ended
   MDB_txn* get() const { return txn_.get(); }
   const Environment& environment() const { return *environment_; }
+  Environment* written() const { return written_; }  // null if it only reads
+  // Where the table's tree begins in the commit this transaction has begun on.
+  Result<TreeRoot> root(Table table) const;
+  Result<const char*> map_entry(Table table) const;  // what LMDB has noted of it, in the map
   Result<std::uint64_t> entries(Table table) const;
+  std::uint64_t commit_number() const { return mdb_txn_id(txn_.get()); }
+  // Whether LMDB would still commit it: an error amid a change spoils a transaction.
+  bool usable() const;
 
  private:
   struct Abort {
-    void operator()(MDB_txn* txn) const { mdb_txn_abort(txn); }
+    Environment* written;  // null if it only reads
+    void operator()(MDB_txn* txn) const;
   };
-  static Result<Txn> begin(const Environment& environment, unsigned flags);
+  static Result<Txn> begin(const Environment& environment, Environment* written);
   std::unique_ptr<MDB_txn, Abort> txn_;
   const Environment* environment_ = nullptr;
-  Environment* written_ = nullptr;  // by a write transaction
+  Environment* written_ = nullptr;
 };
 
-class Cursor {
+// A cursor of the writer's transaction, which sees what that has changed. Before LMDB is let on a page to
+// change it, its path is looked at (SoundPaths): Errc::corrupt then, and nothing has been changed.
+class Cursor final : public Rows {
  public:
   static Result<Cursor> open(const Txn& txn, Table table);
 
-  // Each answers whether the cursor now stands on a record.
-  Result<bool> seek(std::string_view key) { return move(key, MDB_SET_KEY); }
-  Result<bool> seek_from(std::string_view key) { return move(key, MDB_SET_RANGE); }  // or the next after it
+  // Each answers whether the cursor now stands on a record. A key given must not be one that key() showed.
+  Result<bool> seek(std::string_view key) override { return move(key, MDB_SET_KEY); }
+  Result<bool> seek_from(std::string_view key) override { return move(key, MDB_SET_RANGE); }
   Result<bool> first() { return move({}, MDB_FIRST); }
-  Result<bool> last() { return move({}, MDB_LAST); }
-  Result<bool> next() { return move({}, MDB_NEXT); }  // after erase(): the one behind the erased
-  Result<bool> previous() { return move({}, MDB_PREV); }
-  Result<bool> before(std::string_view key);  // the last record whose key is less
+  bool valid() const override { return on_row_; }
+  Result<bool> next() override { return move({}, MDB_NEXT); }  // after erase(): the one behind the erased
 
-  std::string_view key() const { return {static_cast<const char*>(key_.mv_data), key_.mv_size}; }
-  std::string_view value() const { return {static_cast<const char*>(value_.mv_data), value_.mv_size}; }
-  Result<std::string_view> payload() const;  // of the frame; Errc::corrupt if damaged
-  std::unexpected<Error> damaged() const;    // for a payload without legal meaning
+  std::string_view key() const override { return key_; }
+  // Of the row the last move came to; to be asked for before anything is written. Mostly nobody asks: a
+  // content's rows are erased without a look at them.
+  Result<std::string_view> value();
+  Result<std::string_view> payload() override;
+  Table table() const override { return table_; }
 
   Result<void> put(std::string_view key, std::string_view value);     // insert or replace
   Result<bool> insert(std::string_view key, std::string_view value);  // false: the key exists
@@ -90,11 +108,17 @@ class Cursor {
   struct Close {
     void operator()(MDB_cursor* cursor) const { mdb_cursor_close(cursor); }
   };
+  Result<void> reopen();
   Result<bool> move(std::string_view key, MDB_cursor_op op);
+  Result<bool> astray(std::string_view wanted, std::string_view what);
+  Result<int> put(std::string_view key, MDB_val& value, unsigned flags);
+  Result<void> check_value_pages(const MDB_val& value) const;
   std::unique_ptr<MDB_cursor, Close> cursor_;
+  const Txn* txn_ = nullptr;
   Table table_ = Table::meta;
-  MDB_val key_{};
-  MDB_val value_{};
+  std::string key_, value_;
+  MDB_val found_{};  // the value, in the map or in LMDB's memory
+  bool on_row_ = false;
 };
 
 class Environment {
@@ -105,35 +129,58 @@ class Environment {
   // The longest value that fits one page of its own. No record is longer: LMDB would have to find pages in a
   // row for it, and that search is what makes a fragmented file slow.
   std::size_t value_bytes() const { return value_bytes_; }
-  // Whether `bytes` more can be written and the reserve for outcomes stays. The writer's thread alone.
-  Result<bool> has_room(std::uint64_t bytes);
-  // In pages of the file that no table holds any more and later commits may use again. The writer's thread
-  // alone.
-  Result<std::uint64_t> free_bytes() const;
+  std::size_t page_bytes() const { return page_bytes_; }
+  PageSource pages() const;  // of the newest commit; those of a transaction are among them
+  // The page that LMDB's map has at an address, if it is in the map and not in LMDB's own memory.
+  std::optional<PageNumber> page_at(const char* address) const;
+  Result<Space> space() const;
   // Removes what programs that were killed while they read have left among the readers; the pages of the
   // commit they read could not be used anew otherwise.
   void forget_dead_readers() const { mdb_reader_check(env_.get(), nullptr); }
-  // The writer's thread alone: of a commit that LMDB answered with `code`.
+
+  // ---- the writer's thread alone ----
+  // Whether `bytes` more can be written and the reserve for outcomes stays.
+  Result<bool> has_room(std::uint64_t bytes);
+  // In pages of the file that no table holds any more and later commits may use again.
+  Result<std::uint64_t> free_bytes() const;
+  // Of a commit that LMDB answered with `code`.
   std::unexpected<Error> commit_failed(int code);
   // With Durability::relaxed the sync of one commit's pages puts the meta page of the commit before on the
   // disk. Where it has failed, that one may be lost although the kernel holds it for written, and the commit
   // after the next would reuse pages of the state the disk then still names. So before the next batch it is
-  // written again and synced. The writer's thread alone.
+  // written again and synced.
   Result<void> settle_meta();
-  Result<void> sync();  // the writer's thread alone
-  Result<Space> space() const;
+  Result<void> sync();
+  SoundPaths& sound_paths() { return sound_paths_; }  // what LMDB may be let on
+  std::uint64_t changes() const { return changes_; }  // asked of LMDB so far
+  // Runs one plain call of LMDB that may change something. After a fault nothing may be written any more.
+  template <class Call>
+  Result<void> change(Call call) {
+    ++changes_;
+    if (const auto fault = MapGuard::guarded(call); fault != MapGuard::Fault::none) return lose_writer(fault);
+    return {};
+  }
+  bool writer_lost() const { return writer_lost_; }
+  // A fault met while reading has left a cursor of the transaction in disorder.
+  void spoil() { spoiled_ = true; }
+  bool spoiled() const { return spoiled_; }
+  void begin_writing() { spoiled_ = false; }
 
  private:
   struct Close {
     void operator()(MDB_env* env) const { mdb_env_close(env); }
   };
   explicit Environment(const LmdbSettings& settings);
+  std::string data_file() const { return settings_.directory + "/data.mdb"; }
   Result<void> make_directory();
   Result<void> lock();
-  Result<void> discard_beginnings() const;
+  Result<void> make_file();
+  Result<void> fill_new(const std::string& directory);
+  Result<void> check_file();
   Result<void> open_env();
-  Result<void> check_format();
   Result<void> open_tables();
+  Result<void> find_map();
+  std::unexpected<Error> lose_writer(MapGuard::Fault fault);
   Result<std::uint64_t> disk_bytes() const;
   bool has_holes(std::uint64_t& blocks) const;
   int reason_not_to_grow() const;  // an errno of a full disk, or 0
@@ -145,10 +192,16 @@ class Environment {
   std::array<MDB_dbi, 9> dbis_{};  // by Table
   std::size_t page_bytes_ = 0;
   std::size_t value_bytes_ = 0;
+  int file_ = -1;              // LMDB's
+  const char* map_ = nullptr;  // the same
   // The writer's:
   bool can_allocate_;
   std::uint64_t allocated_ = 0;  // of the file, from its start without a hole; 0 is not known yet
   bool newest_meta_in_doubt_ = false;
+  bool writer_lost_ = false;
+  bool spoiled_ = false;
+  std::uint64_t changes_ = 0;
+  SoundPaths sound_paths_;
 };
 
 }  // namespace relay::spool

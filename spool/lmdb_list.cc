@@ -1,16 +1,17 @@
-// The Store's reads that answer many rows: lists of messages and of the queue, and the scan at start-up.
+// The Store's reads that answer many rows: lists of messages and of the queue. Each shows what it can and
+// names what it cannot.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "spool/lmdb_message.h"
 #include "spool/lmdb_store.h"
+#include "spool/page_rows.h"
 
 namespace relay::spool {
 namespace {
-
-// Rows one transaction goes through; a slice takes about a millisecond.
-constexpr std::size_t slice_rows = 4096;
 
 MessageId last_possible() {
   MessageId id;
@@ -18,8 +19,167 @@ MessageId last_possible() {
   return id;
 }
 
-QueueEntry entry_of(std::string_view key, const QueueRecord& row) {
-  return {.ref = recipient_of(key),
+// Finds the messages of a list: all of them, or through the index those of one account.
+class Newest {
+ public:
+  struct Found {
+    MessageId id;
+    std::string damage;  // a sentence: from this id on, back to the one found before, some cannot be read
+  };
+  Newest(const Txn& txn, const MessageQuery& query)
+      : query_(query), rows_(txn, query.account ? Table::accounts : Table::messages) {}
+
+  // The next older message, if there is one.
+  std::optional<Found> next() {
+    if (ended_) return std::nullopt;
+    const MessageId before = query_.before.value_or(last_possible());
+    const RowKey bound = query_.account ? RowKey::account(*query_.account, before) : RowKey::message(before);
+    const std::string_view account = query_.account ? bound.view().substr(0, hash_bytes) : std::string_view();
+    if (!pending_) {
+      const auto found = started_ ? rows_.previous() : rows_.seek_before(bound.view());
+      started_ = true;
+      if (!found) {
+        pending_ = rows_.valid();
+        ended_ = !pending_;
+        if (rows_.gaps().empty()) return Found{{}, found.error().message};
+        // Shown before the row that lies behind it.
+        const std::string& first = rows_.gaps().back().first;
+        return Found{first.starts_with(account) ? message_of(std::string_view(first).substr(account.size()))
+                                                : MessageId{},
+                     found.error().message};
+      }
+      if (!*found) return std::nullopt;
+    }
+    pending_ = false;
+    if (!rows_.key().starts_with(account)) return std::nullopt;
+    return Found{message_of(rows_.key().substr(account.size())), {}};
+  }
+
+ private:
+  static constexpr std::size_t hash_bytes = 8;
+  const MessageQuery& query_;
+  PageRows rows_;
+  bool started_ = false;
+  bool pending_ = false;  // stands on a row that has not been shown yet
+  bool ended_ = false;
+};
+
+MessageView damaged_view(const MessageId& id, std::string damage) {
+  MessageView view;
+  view.message.id = id;
+  view.damage.push_back(std::move(damage));
+  return view;
+}
+
+// Fills queue rows with what their message says; neighbours are often of one message.
+class Completer {
+ public:
+  explicit Completer(const Txn& txn)
+      : messages_(txn, Table::messages), rest_(txn, Table::rest), events_(txn, Table::events) {}
+
+  void complete(QueueRow& row) {
+    const MessageId& id = row.entry.ref.message;
+    if (!message_ || message_->id != id) {
+      auto read = this->read(id);
+      if (!read) {
+        if (row.damage.empty()) row.damage = read.error().message;
+        return;
+      }
+      message_ = std::move(*read);
+    }
+    const auto& recipients = message_->envelope.recipients;
+    if (row.entry.ref.index >= recipients.size()) {
+      if (row.damage.empty())
+        row.damage = "the spool's queue has a recipient that " + id.text() + " does not have";
+      return;
+    }
+    row.address = recipients[row.entry.ref.index].address;
+    row.reverse_path = message_->envelope.reverse_path;
+    row.account = message_->account;
+    row.size = message_->size;
+  }
+
+  Result<RebuiltRow> rebuild(const RecipientRef& ref) { return rebuild_row(ref, messages_, rest_, events_); }
+
+ private:
+  Result<Message> read(const MessageId& id) {
+    const auto found = messages_.seek(RowKey::message(id).view());
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return fail(Errc::corrupt, "the spool has lost the record of the queued " + id.text());
+    auto record = read_message(messages_, rest_, scratch_);
+    if (!record) return std::unexpected(record.error());
+    return std::move(record->message);
+  }
+
+  PageRows messages_, rest_, events_;
+  std::optional<Message> message_;
+  std::string scratch_;
+};
+
+// One slice of the queue for a list of it.
+class QueueLister {
+ public:
+  QueueLister(const Txn& txn, const QueueQuery& query, std::vector<QueueRow>& rows)
+      : query_(query), rows_(rows), queue_(txn, Table::queue), completer_(txn) {}
+
+  // Where to go on, or nothing: that was the end, or enough.
+  std::optional<RecipientRef> run(const RecipientRef& from) {
+    const RowKey start = RowKey::recipient(from);
+    std::size_t seen = 0;
+    for (auto found = queue_.seek_from(start.view());; found = queue_.next()) {
+      if (!found) gap(start.view(), found.error());
+      if (rows_.size() >= query_.limit || (found ? !*found : !queue_.valid())) return std::nullopt;
+      if (seen++ == slice_rows) return recipient_of(queue_.key());
+      row();
+      if (rows_.size() >= query_.limit) return std::nullopt;
+    }
+  }
+
+ private:
+  // Told with the page of the list on which it begins.
+  void gap(std::string_view start, const Error& error) {
+    const std::string first = queue_.gaps().empty() ? std::string() : queue_.gaps().front().first;
+    if (query_.after && first < start) return;
+    QueueRow& row = rows_.emplace_back();
+    row.entry.ref = first.empty() ? RecipientRef{} : recipient_of(first);
+    row.damage = error.message;
+  }
+
+  void row() {
+    const RecipientRef ref = recipient_of(queue_.key());
+    const auto payload = queue_.payload();
+    const auto record = payload ? decode_queue(*payload) : std::nullopt;
+    QueueRow row;
+    if (record) {
+      row.entry = entry_of(ref, *record);
+    } else {
+      row.damage = payload ? queue_.damaged().error().message : payload.error().message;
+      const auto rebuilt = completer_.rebuild(ref);
+      if (rebuilt) {
+        row.entry = entry_of(ref, rebuilt->row);
+        row.entry.domain = rebuilt->domain;
+      } else {
+        row.entry.ref = ref;
+        row.damage += fmt::format("; {}", rebuilt.error().message);
+      }
+    }
+    const bool known = record || !row.entry.domain.empty();
+    if (known && query_.domain && row.entry.domain != *query_.domain) return;
+    if (known && query_.status && row.entry.status != *query_.status) return;
+    completer_.complete(row);
+    rows_.push_back(std::move(row));
+  }
+
+  const QueueQuery& query_;
+  std::vector<QueueRow>& rows_;
+  PageRows queue_;
+  Completer completer_;
+};
+
+}  // namespace
+
+QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row) {
+  return {.ref = ref,
           .status = row.status,
           .due = row.due,
           .accepted = row.accepted,
@@ -27,127 +187,30 @@ QueueEntry entry_of(std::string_view key, const QueueRecord& row) {
           .domain = std::string(row.domain)};
 }
 
-// Goes through the queue from `from`, at most one slice, until `each` (of the key and the row) answers false.
-// Answers where to go on, or nothing at the end.
-template <class Each>
-Result<std::optional<RecipientRef>> slice(const Txn& txn, const RecipientRef& from, Each each) {
-  auto queue = Cursor::open(txn, Table::queue);
-  if (!queue) return std::unexpected(queue.error());
-  std::size_t rows = 0;
-  auto found = queue->seek_from(RowKey::recipient(from).view());
-  for (; found && *found; found = queue->next()) {
-    if (rows++ == slice_rows) return recipient_of(queue->key());
-    const auto payload = queue->payload();
-    if (!payload) return std::unexpected(payload.error());
-    const auto row = decode_queue(*payload);
-    if (!row) return queue->damaged();
-    const Result<bool> more = each(queue->key(), *row);
-    if (!more) return std::unexpected(more.error());
-    if (!*more) return std::nullopt;
-  }
-  if (!found) return std::unexpected(found.error());
-  return std::nullopt;
-}
-
-// Fills queue rows with what their message says; neighbours are often of one message.
-class Completer {
- public:
-  static Result<Completer> begin(const Txn& txn) {
-    auto messages = Cursor::open(txn, Table::messages);
-    if (!messages) return std::unexpected(messages.error());
-    auto rest = Cursor::open(txn, Table::rest);
-    if (!rest) return std::unexpected(rest.error());
-    return Completer(std::move(*messages), std::move(*rest));
-  }
-
-  Result<void> complete(QueueRow& row) {
-    const MessageId& id = row.entry.ref.message;
-    if (!message_ || message_->id != id) {
-      const auto found = messages_.seek(RowKey::message(id).view());
-      if (!found) return std::unexpected(found.error());
-      if (!*found) return fail(Errc::corrupt, "the spool has lost the record of the queued " + id.text());
-      auto record = read_message(messages_, rest_, scratch_);
-      if (!record) return std::unexpected(record.error());
-      message_ = std::move(record->message);
-    }
-    const auto& recipients = message_->envelope.recipients;
-    if (row.entry.ref.index >= recipients.size())
-      return fail(Errc::corrupt, "the spool's queue has a recipient that " + id.text() + " does not have");
-    row.address = recipients[row.entry.ref.index].address;
-    row.reverse_path = message_->envelope.reverse_path;
-    row.account = message_->account;
-    row.size = message_->size;
-    return {};
-  }
-
- private:
-  Completer(Cursor messages, Cursor rest) : messages_(std::move(messages)), rest_(std::move(rest)) {}
-  Cursor messages_, rest_;
-  std::optional<Message> message_;
-  std::string scratch_;
-};
-
-// Finds the messages of a list: all of them, or through the index those of one account.
-class Newest {
- public:
-  static Result<Newest> begin(const Txn& txn, const MessageQuery& query) {
-    auto cursor = Cursor::open(txn, query.account ? Table::accounts : Table::messages);
-    if (!cursor) return std::unexpected(cursor.error());
-    return Newest(std::move(*cursor), query);
-  }
-
-  // The id of the next older message, if there is one.
-  Result<std::optional<MessageId>> next() {
-    const MessageId before = query_.before.value_or(last_possible());
-    const RowKey bound = query_.account ? RowKey::account(*query_.account, before) : RowKey::message(before);
-    const auto found = started_ ? cursor_.previous() : cursor_.before(bound.view());
-    started_ = true;
-    if (!found) return std::unexpected(found.error());
-    if (!*found) return std::nullopt;
-    std::string_view key = cursor_.key();
-    if (query_.account) {
-      constexpr std::size_t hash_bytes = 8;
-      if (!key.starts_with(bound.view().substr(0, hash_bytes))) return std::nullopt;
-      key.remove_prefix(hash_bytes);
-    }
-    return message_of(key);
-  }
-
- private:
-  Newest(Cursor cursor, const MessageQuery& query) : cursor_(std::move(cursor)), query_(query) {}
-  Cursor cursor_;
-  const MessageQuery& query_;
-  bool started_ = false;
-};
-
-}  // namespace
-
 Result<std::vector<MessageView>> LmdbStore::list(const MessageQuery& query) const {
   auto txn = Txn::begin_read(*environment_);
   if (!txn) return std::unexpected(txn.error());
-  auto newest = Newest::begin(*txn, query);
-  if (!newest) return std::unexpected(newest.error());
-  auto messages = Cursor::open(*txn, Table::messages);
-  auto rest = Cursor::open(*txn, Table::rest);
-  auto queue = Cursor::open(*txn, Table::queue);
-  auto events = Cursor::open(*txn, Table::events);
-  for (const auto* cursor : {&messages, &rest, &queue, &events})
-    if (!*cursor) return std::unexpected(cursor->error());
+  Newest newest(*txn, query);
+  PageRows messages(*txn, Table::messages), rest(*txn, Table::rest), queue(*txn, Table::queue),
+      events(*txn, Table::events);
   std::vector<MessageView> views;
   std::string scratch;
   while (views.size() < query.limit) {
-    const auto id = newest->next();
-    if (!id) return std::unexpected(id.error());
-    if (!*id) break;
-    const auto found = messages->seek(RowKey::message(**id).view());
-    if (!found) return std::unexpected(found.error());
-    if (!*found) continue;  // see Batch::forget
-    auto record = read_message(*messages, *rest, scratch);
-    if (!record) return std::unexpected(record.error());
+    auto next = newest.next();
+    if (!next) break;
+    if (!next->damage.empty()) {
+      views.push_back(damaged_view(next->id, std::move(next->damage)));
+      continue;
+    }
+    const auto found = messages.seek(RowKey::message(next->id).view());
+    if (found && !*found) continue;  // see Batch::forget
+    auto record = found ? read_message(messages, rest, scratch) : std::unexpected(found.error());
+    if (!record) {
+      views.push_back(damaged_view(next->id, std::move(record.error().message)));
+      continue;
+    }
     if (query.account && record->message.account != *query.account) continue;
-    auto view = read_view(std::move(record->message), *queue, *events, Detail::recipients);
-    if (!view) return std::unexpected(view.error());
-    views.push_back(std::move(*view));
+    views.push_back(read_view(std::move(record->message), queue, events, Detail::recipients));
   }
   return views;
 }
@@ -163,41 +226,9 @@ Result<std::vector<QueueRow>> LmdbStore::list_queue(const QueueQuery& query) con
   while (from && rows.size() < query.limit) {
     auto txn = Txn::begin_read(*environment_);
     if (!txn) return std::unexpected(txn.error());
-    auto completer = Completer::begin(*txn);
-    if (!completer) return std::unexpected(completer.error());
-    const auto next = slice(*txn, *from, [&](std::string_view key, const QueueRecord& row) -> Result<bool> {
-      if (query.domain && row.domain != *query.domain) return true;
-      if (query.status && row.status != *query.status) return true;
-      rows.emplace_back().entry = entry_of(key, row);
-      if (auto r = completer->complete(rows.back()); !r) return std::unexpected(r.error());
-      return rows.size() < query.limit;
-    });
-    if (!next) return std::unexpected(next.error());
-    from = *next;
+    from = QueueLister(*txn, query, rows).run(*from);
   }
   return rows;
-}
-
-Result<void> LmdbStore::scan_queue(const std::function<bool(QueueEntry)>& each) const {
-  std::optional<RecipientRef> from = RecipientRef{};
-  std::vector<QueueEntry> entries;
-  while (from) {
-    entries.clear();
-    {
-      auto txn = Txn::begin_read(*environment_);
-      if (!txn) return std::unexpected(txn.error());
-      const auto next = slice(*txn, *from, [&](std::string_view key, const QueueRecord& row) -> Result<bool> {
-        entries.push_back(entry_of(key, row));
-        return true;
-      });
-      if (!next) return std::unexpected(next.error());
-      from = *next;
-    }
-    // Outside of the transaction: what `each` does may take as long as it likes.
-    for (auto& entry : entries)
-      if (!each(std::move(entry))) return {};
-  }
-  return {};
 }
 
 }  // namespace relay::spool

@@ -5,23 +5,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "spool/restore.h"
+
 namespace relay::spool {
-namespace {
 
-bool belongs(std::string_view key, const RowKey& message) { return key.starts_with(message.view()); }
-
-std::unexpected<Error> missing(Table table, const RowKey& key) {
-  return fail(Errc::corrupt, fmt::format("a record of the spool is missing: table {}, {}", name(table),
-                                         describe(table, key.view())));
-}
-
-bool of_attempt(EventType type) {
-  return type == EventType::delivered || type == EventType::deferred || type == EventType::failed;
-}
-
-}  // namespace
-
-Result<MessageRecord> read_message(const Cursor& messages, Cursor& rest, std::string& scratch) {
+Result<MessageRecord> read_message(Rows& messages, Rows& rest, std::string& scratch) {
   const auto payload = messages.payload();
   if (!payload) return std::unexpected(payload.error());
   const MessageId id = message_of(messages.key());
@@ -34,7 +22,7 @@ Result<MessageRecord> read_message(const Cursor& messages, Cursor& rest, std::st
     const RowKey key = RowKey::part(id, i);
     const auto found = rest.seek(key.view());
     if (!found) return std::unexpected(found.error());
-    if (!*found) return missing(Table::rest, key);
+    if (!*found) return missing_row(Table::rest, key.view());
     const auto piece = rest.payload();
     if (!piece) return std::unexpected(piece.error());
     scratch.append(*piece);
@@ -44,69 +32,99 @@ Result<MessageRecord> read_message(const Cursor& messages, Cursor& rest, std::st
   return std::move(*record);
 }
 
-// An open recipient has its state in its row of `queue`, a terminal one in its last event.
-Result<MessageView> read_view(Message message, Cursor& queue, Cursor& events, Detail detail) {
-  const RowKey key = RowKey::message(message.id);
-  const auto& recipients = message.envelope.recipients;
-  MessageView view;
-  view.recipients.resize(recipients.size());
-  std::vector<bool> known(recipients.size());
-  for (std::uint32_t i = 0; i < recipients.size(); ++i) {
-    view.recipients[i].address = recipients[i].address;
-    if (detail == Detail::recipients) continue;
-    Event& queued = view.events.emplace_back();
-    queued.at = message.accepted;
-    queued.recipient = i;
+namespace {
+
+// Fills a view from rows, one kind after the other.
+class ViewReader {
+ public:
+  ViewReader(Message message, Detail detail) : detail_(detail) {
+    view_.recipients.resize(message.envelope.recipients.size());
+    known_.resize(view_.recipients.size());
+    for (std::uint32_t i = 0; i < view_.recipients.size(); ++i) {
+      view_.recipients[i].address = message.envelope.recipients[i].address;
+      if (detail == Detail::recipients) continue;
+      Event& queued = view_.events.emplace_back();
+      queued.at = message.accepted;
+      queued.recipient = i;
+    }
+    view_.message = std::move(message);
   }
 
-  auto found = events.seek_from(key.view());
-  for (; found && *found && belongs(events.key(), key); found = events.next()) {
+  void event(Rows& events) {
     const auto payload = events.payload();
-    if (!payload) return std::unexpected(payload.error());
+    if (!payload) return damaged(payload.error());
     const std::uint32_t index = recipient_of(events.key()).index;
     auto record = decode_event(index, *payload);
-    if (!record || index >= recipients.size()) return events.damaged();
-    RecipientState& state = view.recipients[index];
+    if (!record || index >= view_.recipients.size()) return damaged(events.damaged().error());
+    RecipientState& state = view_.recipients[index];
     state.status = record->status;
     state.attempts = record->attempts;
-    known[index] = terminal(record->status);
+    known_[index] = terminal(record->status);
     if (of_attempt(record->event.type)) state.last = record->event;
-    if (detail == Detail::recipients_and_events) view.events.push_back(std::move(record->event));
+    if (detail_ == Detail::recipients_and_events) view_.events.push_back(std::move(record->event));
   }
-  if (!found) return std::unexpected(found.error());
 
-  found = queue.seek_from(key.view());
-  for (; found && *found && belongs(queue.key(), key); found = queue.next()) {
-    const auto payload = queue.payload();
-    if (!payload) return std::unexpected(payload.error());
+  // After the events. A damaged row says that its recipient is open, and the events where it stands.
+  void queue_row(Rows& queue) {
     const std::uint32_t index = recipient_of(queue.key()).index;
-    const auto row = decode_queue(*payload);
-    if (!row || index >= recipients.size() || known[index]) return queue.damaged();
-    RecipientState& state = view.recipients[index];
-    state.status = row->status;
-    state.attempts = row->attempts;
-    if (row->status == Status::queued) state.next_attempt = row->due;
-    known[index] = true;
+    const auto payload = queue.payload();
+    const auto row = payload ? decode_queue(*payload) : std::nullopt;
+    if (!row) damaged(payload ? queue.damaged().error() : payload.error());
+    if (index >= view_.recipients.size() || known_[index]) {
+      if (row) damaged(queue.damaged().error());
+      return;
+    }
+    known_[index] = true;
+    RecipientState& state = view_.recipients[index];
+    if (row) {
+      state.status = row->status;
+      state.attempts = row->attempts;
+    }
+    if (state.status == Status::queued) state.next_attempt = row ? row->due : view_.message.accepted;
   }
-  if (!found) return std::unexpected(found.error());
 
-  if (const auto lost = std::find(known.begin(), known.end(), false); lost != known.end())
-    return missing(Table::queue,
-                   RowKey::recipient({message.id, static_cast<std::uint32_t>(lost - known.begin())}));
-  std::stable_sort(view.events.begin(), view.events.end(),
-                   [](const Event& a, const Event& b) { return a.at < b.at; });
-  view.message = std::move(message);
-  return view;
+  void damaged(const Error& error) { view_.damage.push_back(error.message); }
+
+  MessageView finish() {
+    // A page that is lost has been named, and with it all recipients.
+    if (const auto lost = std::find(known_.begin(), known_.end(), false);
+        lost != known_.end() && view_.damage.empty())
+      damaged(
+          missing_row(
+              Table::queue,
+              RowKey::recipient({view_.message.id, static_cast<std::uint32_t>(lost - known_.begin())}).view())
+              .error());
+    std::stable_sort(view_.events.begin(), view_.events.end(),
+                     [](const Event& a, const Event& b) { return a.at < b.at; });
+    return std::move(view_);
+  }
+
+ private:
+  Detail detail_;
+  MessageView view_;
+  std::vector<bool> known_;
+};
+
+}  // namespace
+
+// An open recipient has its state in its row of `queue`, a terminal one in its last event.
+MessageView read_view(Message message, Rows& queue, Rows& events, Detail detail) {
+  const RowKey key = RowKey::message(message.id);
+  ViewReader reader(std::move(message), detail);
+  const auto damaged = [&](const Error& error) { reader.damaged(error); };
+  each_row(events, key.view(), [&] { reader.event(events); }, damaged);
+  each_row(queue, key.view(), [&] { reader.queue_row(queue); }, damaged);
+  return reader.finish();
 }
 
 Result<std::uint32_t> read_chunks(const MessageRecord& record, std::uint32_t from, std::size_t bytes,
-                                  Cursor& bodies, std::string& content) {
+                                  Rows& bodies, std::string& content) {
   std::uint32_t number = from;
   for (; number < record.chunks && content.size() < bytes; ++number) {
     const RowKey key = RowKey::part(record.message.id, number);
-    const auto found = number == from ? bodies.seek(key.view()) : bodies.next();
+    const auto found = bodies.seek(key.view());
     if (!found) return std::unexpected(found.error());
-    if (!*found || bodies.key() != key.view()) return missing(Table::bodies, key);
+    if (!*found) return missing_row(Table::bodies, key.view());
     const auto chunk = bodies.payload();
     if (!chunk) return std::unexpected(chunk.error());
     if (number == from)
@@ -114,6 +132,37 @@ Result<std::uint32_t> read_chunks(const MessageRecord& record, std::uint32_t fro
     content.append(*chunk);
   }
   return number;
+}
+
+Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& rest, Rows& events) {
+  const auto found = messages.seek(RowKey::message(ref.message).view());
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return missing_row(Table::messages, RowKey::message(ref.message).view());
+  std::string scratch;
+  const auto record = read_message(messages, rest, scratch);
+  if (!record) return std::unexpected(record.error());
+  const auto& recipients = record->message.envelope.recipients;
+  const RowKey key = RowKey::recipient(ref);
+  if (ref.index >= recipients.size()) return missing_row(Table::messages, key.view());
+  RebuiltRow rebuilt;
+  rebuilt.domain = wire::domain_of(recipients[ref.index].address);
+  rebuilt.row.accepted = record->message.accepted;
+  rebuilt.row.due = record->message.accepted;
+  const auto take = [&] {
+    rebuilt.row.next_event = event_number(events.key()) + 1;
+    const auto payload = events.payload();
+    if (!payload) return;
+    if (const auto event = decode_event(ref.index, *payload)) {
+      rebuilt.row.status = event->status;
+      rebuilt.row.attempts = event->attempts;
+    }
+  };
+  each_row(events, key.view(), take, [](const Error&) {});
+  if (terminal(rebuilt.row.status))
+    return fail(Errc::corrupt,
+                fmt::format("the spool has a damaged row in the queue for {}, which is finished",
+                            describe(Table::queue, key.view())));
+  return rebuilt;
 }
 
 }  // namespace relay::spool

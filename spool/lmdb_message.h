@@ -1,23 +1,46 @@
 // What a message's rows say together: the record out of its pieces, and where each recipient stands. Reads
-// only, inside a transaction the caller holds; its cursors are moved.
+// only, inside a transaction the caller holds; the rows' cursors are moved.
 #pragma once
 #include <string>
+#include <utility>
 
-#include "spool/lmdb_env.h"
 #include "spool/records.h"
+#include "spool/rows.h"
+#include "spool/types.h"
 
 namespace relay::spool {
 
 // The message that `messages` stands on; `scratch` takes the pieces of a long one.
-Result<MessageRecord> read_message(const Cursor& messages, Cursor& rest, std::string& scratch);
+Result<MessageRecord> read_message(Rows& messages, Rows& rest, std::string& scratch);
 
 enum class Detail { recipients, recipients_and_events };
-// The whole view of a message just read.
-Result<MessageView> read_view(Message message, Cursor& queue, Cursor& events, Detail detail);
+// The view of a message just read. What of it is damaged is named in the view, the rest is shown.
+MessageView read_view(Message message, Rows& queue, Rows& events, Detail detail);
 
 // Its rows of content from number `from`, checked, until they are `bytes` long or the last has been read.
 // Answers the number of the row that follows.
 Result<std::uint32_t> read_chunks(const MessageRecord& record, std::uint32_t from, std::size_t bytes,
-                                  Cursor& bodies, std::string& content);
+                                  Rows& bodies, std::string& content);
+
+// Calls `row` for each row of a message that can be read, and `damage` with an error for each that cannot.
+template <class Row, class OnDamage>
+void each_row(Rows& rows, std::string_view prefix, Row row, OnDamage damage) {
+  for (auto found = rows.seek_from(prefix);; found = rows.next()) {
+    if (!found) damage(found.error());
+    if (found ? !*found : !rows.valid()) return;
+    if (!rows.key().starts_with(prefix)) return;
+    row();
+  }
+}
+
+// A row of the queue that cannot be read, as the message and its events have it: a recipient with a row is
+// open, its last event says where it stands, and it is due at once.
+struct RebuiltRow {
+  QueueRecord row;  // its domain is in `domain`
+  std::string domain;
+};
+// An error if the message cannot be read either, has no such recipient, or its last event is final: then the
+// row's key is damaged too, and it is nobody's.
+Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& rest, Rows& events);
 
 }  // namespace relay::spool

@@ -2,33 +2,32 @@
 
 #include <utility>
 
+#include "mta/base/log.h"
 #include "spool/lmdb_message.h"
 #include "spool/lmdb_order.h"
+#include "spool/page_rows.h"
 
 namespace relay::spool {
+
 namespace {
 
+// The rows of the content are there as long as one recipient is open, and are not changed. If damage hides
+// whether one is, the rows say.
+Result<void> check_open(const Txn& txn, const MessageId& id) {
+  PageRows queue(txn, Table::queue);
+  const auto found = queue.seek_from(RowKey::message(id).view());
+  if (found && !(*found && message_of(queue.key()) == id))
+    return fail(Errc::not_found, "the spool has no content of " + id.text() + ": no recipient of it is open");
+  return {};
+}
+
 Result<MessageRecord> read_record(const Txn& txn, const MessageId& id) {
-  auto messages = Cursor::open(txn, Table::messages);
-  if (!messages) return std::unexpected(messages.error());
-  auto rest = Cursor::open(txn, Table::rest);
-  if (!rest) return std::unexpected(rest.error());
-  const auto found = messages->seek(RowKey::message(id).view());
+  PageRows messages(txn, Table::messages), rest(txn, Table::rest);
+  const auto found = messages.seek(RowKey::message(id).view());
   if (!found) return std::unexpected(found.error());
   if (!*found) return fail(Errc::corrupt, "the spool has lost the record of the queued " + id.text());
   std::string scratch;
-  return read_message(*messages, *rest, scratch);
-}
-
-// The rows of the content are there as long as one recipient is open, and are not changed.
-Result<void> check_open(const Txn& txn, const MessageId& id) {
-  auto queue = Cursor::open(txn, Table::queue);
-  if (!queue) return std::unexpected(queue.error());
-  const auto found = queue->seek_from(RowKey::message(id).view());
-  if (!found) return std::unexpected(found.error());
-  if (!*found || message_of(queue->key()) != id)
-    return fail(Errc::not_found, "the spool has no content of " + id.text() + ": no recipient of it is open");
-  return {};
+  return read_message(messages, rest, scratch);
 }
 
 std::unexpected<Error> no_room() {
@@ -52,17 +51,49 @@ Result<Applied> LmdbStore::apply(std::span<const Operation> batch) {
     if (!*room) return no_room();
   }
   if (auto r = environment_->settle_meta(); !r) return std::unexpected(r.error());
+  const std::vector<std::uint32_t> order = order_of(batch);
+  Failures failed;
+  for (;;) {
+    // Each round that does not commit has named one more operation that cannot be applied.
+    auto applied = try_apply(batch, order, failed);
+    if (!applied) return std::unexpected(applied.error());
+    if (!*applied) continue;
+    for (auto& [index, error] : failed) (*applied)->failed.push_back({index, std::move(error)});
+    return std::move(**applied);
+  }
+}
+
+Result<std::optional<Applied>> LmdbStore::try_apply(std::span<const Operation> batch,
+                                                    std::span<const std::uint32_t> order, Failures& failed) {
   auto txn = Txn::begin_write(*environment_);
   if (!txn) return std::unexpected(txn.error());
   Progress progress = progress_;
-  auto applied = add_all(*txn, batch, progress);
-  if (!applied) return applied;
+  auto applied = add_all(*txn, batch, order, progress, failed);
+  if (!applied || !*applied) return applied;
   if (auto r = txn->commit(); !r) return std::unexpected(r.error());
   progress_ = std::move(progress);
   return applied;
 }
 
-Result<void> LmdbStore::sync() { return environment_->sync(); }
+// An operation that meets damage is left out. Mostly it is met before anything is changed, and the others go
+// on; else the transaction has a part of the operation, or LMDB has given it up: nothing is answered, and
+// all the others must be tried again without this one. The cursors end here, before the transaction does.
+Result<std::optional<Applied>> LmdbStore::add_all(const Txn& txn, std::span<const Operation> batch,
+                                                  std::span<const std::uint32_t> order, Progress& progress,
+                                                  Failures& failed) {
+  auto open_batch = Batch::begin(txn, progress, scratch_);
+  if (!open_batch) return std::unexpected(open_batch.error());
+  for (const std::uint32_t position : order) {
+    if (failed.contains(position)) continue;
+    const std::uint64_t changes = environment_->changes();
+    auto added = open_batch->add(batch[position]);
+    if (added) continue;
+    if (added.error().code != Errc::corrupt) return std::unexpected(added.error());
+    failed.emplace(position, std::move(added.error()));
+    if (changes != environment_->changes() || !txn.usable()) return std::nullopt;
+  }
+  return open_batch->applied();
+}
 
 // A record of `meta` is written anew as it is: whether that can be done only doing it tells.
 Result<void> LmdbStore::probe() {
@@ -70,6 +101,7 @@ Result<void> LmdbStore::probe() {
   const auto room = environment_->has_room(usual_message);
   if (!room) return std::unexpected(room.error());
   if (!*room) return no_room();
+  if (auto r = environment_->settle_meta(); !r) return r;
   auto txn = Txn::begin_write(*environment_);
   if (!txn) return std::unexpected(txn.error());
   {
@@ -77,40 +109,29 @@ Result<void> LmdbStore::probe() {
     if (!meta) return std::unexpected(meta.error());
     const auto found = meta->seek("created");
     if (!found) return std::unexpected(found.error());
-    if (*found)
-      if (auto r = meta->put("created", std::string(meta->value())); !r) return r;
+    if (*found) {
+      const auto value = meta->value();
+      if (!value) return std::unexpected(value.error());
+      if (auto r = meta->put("created", std::string(*value)); !r) return r;
+    }
   }
   return txn->commit();
 }
 
-// The batch's cursors end here, before the transaction does.
-Result<Applied> LmdbStore::add_all(const Txn& txn, std::span<const Operation> batch, Progress& progress) {
-  auto open_batch = Batch::begin(txn, progress, scratch_);
-  if (!open_batch) return std::unexpected(open_batch.error());
-  for (const std::uint32_t position : order_of(batch))
-    if (auto r = open_batch->add(batch[position]); !r) return std::unexpected(r.error());
-  return open_batch->applied();
-}
+Result<void> LmdbStore::sync() { return environment_->sync(); }
 
 Result<std::optional<MessageView>> LmdbStore::find(MessageId id) const {
   auto txn = Txn::begin_read(*environment_);
   if (!txn) return std::unexpected(txn.error());
-  auto messages = Cursor::open(*txn, Table::messages);
-  if (!messages) return std::unexpected(messages.error());
-  const auto found = messages->seek(RowKey::message(id).view());
+  PageRows messages(*txn, Table::messages);
+  const auto found = messages.seek(RowKey::message(id).view());
   if (!found) return std::unexpected(found.error());
   if (!*found) return std::nullopt;
-  auto rest = Cursor::open(*txn, Table::rest);
-  auto queue = Cursor::open(*txn, Table::queue);
-  auto events = Cursor::open(*txn, Table::events);
-  for (const auto* cursor : {&rest, &queue, &events})
-    if (!*cursor) return std::unexpected(cursor->error());
+  PageRows rest(*txn, Table::rest), queue(*txn, Table::queue), events(*txn, Table::events);
   std::string scratch;
-  auto record = read_message(*messages, *rest, scratch);
+  auto record = read_message(messages, rest, scratch);
   if (!record) return std::unexpected(record.error());
-  auto view = read_view(std::move(record->message), *queue, *events, Detail::recipients_and_events);
-  if (!view) return std::unexpected(view.error());
-  return std::move(*view);
+  return read_view(std::move(record->message), queue, events, Detail::recipients_and_events);
 }
 
 Result<MessagePtr> LmdbStore::load(MessageId id, std::uint64_t at_most) const {
@@ -126,10 +147,9 @@ Result<MessagePtr> LmdbStore::load(MessageId id, std::uint64_t at_most) const {
       record = std::move(*read);
       if (record.message.size > at_most) break;
     }
-    auto bodies = Cursor::open(*txn, Table::bodies);
-    if (!bodies) return std::unexpected(bodies.error());
+    PageRows bodies(*txn, Table::bodies);
     std::string content;
-    const auto read = read_chunks(record, next, slice_bytes, *bodies, content);
+    const auto read = read_chunks(record, next, slice_bytes, bodies, content);
     if (!read) return std::unexpected(read.error());
     next = *read;
     body.append(std::move(content));
@@ -155,18 +175,20 @@ Result<Counts> LmdbStore::counts() const {
 Result<std::vector<ApiKey>> LmdbStore::keys() const {
   auto txn = Txn::begin_read(*environment_);
   if (!txn) return std::unexpected(txn.error());
-  auto cursor = Cursor::open(*txn, Table::keys);
-  if (!cursor) return std::unexpected(cursor.error());
   std::vector<ApiKey> keys;
-  auto found = cursor->first();
-  for (; found && *found; found = cursor->next()) {
-    const auto payload = cursor->payload();
-    if (!payload) return std::unexpected(payload.error());
-    auto key = decode_key(cursor->key(), *payload);
-    if (!key) return cursor->damaged();
-    keys.push_back(std::move(*key));
-  }
-  if (!found) return std::unexpected(found.error());
+  PageRows rows(*txn, Table::keys);
+  const auto damaged = [](const Error& error) {
+    log::error("spool: {}; whoever uses that key is refused until it is made anew", error.message);
+  };
+  const auto take = [&] {
+    const auto payload = rows.payload();
+    if (!payload) return damaged(payload.error());
+    if (auto key = decode_key(rows.key(), *payload))
+      keys.push_back(std::move(*key));
+    else
+      damaged(rows.damaged().error());
+  };
+  each_row(rows, {}, take, damaged);
   return keys;
 }
 

@@ -1,11 +1,15 @@
 // LmdbStore: the Store on one LMDB file. The tables are described in spool/FORMAT.md.
 //
 // apply() runs on the writer's thread. Each read opens its own transaction and ends it before it answers;
-// those that may go through millions of rows (scan_queue, list_queue) or megabytes (load) do so in slices,
-// each a transaction of its own, so that no page is kept from reuse for long. What changes between two slices
-// is seen or not.
+// those that may go through millions of rows (claim, list_queue) or megabytes (load) do so in slices, each a
+// transaction of its own, so that no page is kept from reuse for long. What changes between two slices is
+// seen or not.
 #pragma once
+#include <map>
 #include <memory>
+#include <optional>
+#include <span>
+#include <vector>
 
 #include "spool/lmdb_batch.h"
 #include "spool/lmdb_env.h"
@@ -13,12 +17,17 @@
 
 namespace relay::spool {
 
+// Rows one transaction goes through; a slice takes about a millisecond.
+inline constexpr std::size_t slice_rows = 4096;
+QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row);
+
 class LmdbStore final : public Store {
  public:
   explicit LmdbStore(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {}
   Result<Applied> apply(std::span<const Operation> batch) override;
   Result<void> sync() override;
   Result<void> probe() override;
+  Result<Claimed> claim(const EachEntry& each, const EachDamage& damaged) override;
   Result<std::optional<MessageView>> find(MessageId id) const override;
   Result<MessagePtr> load(MessageId id, std::uint64_t at_most) const override;
   Result<std::vector<MessageView>> list(const MessageQuery& query) const override;
@@ -26,13 +35,17 @@ class LmdbStore final : public Store {
   Result<Counts> counts() const override;
   Result<Space> space() const override { return environment_->space(); }
   Result<std::vector<ApiKey>> keys() const override;
-  Result<void> scan_queue(const std::function<bool(QueueEntry)>& each) const override;
 
   // Content that one read transaction of load() copies: about a millisecond, if the file is in memory.
   static constexpr std::size_t slice_bytes = std::size_t{1} << 20;
 
  private:
-  Result<Applied> add_all(const Txn& txn, std::span<const Operation> batch, Progress& progress);
+  using Failures = std::map<std::size_t, Error>;  // by position in the batch
+  Result<std::optional<Applied>> try_apply(std::span<const Operation> batch,
+                                           std::span<const std::uint32_t> order, Failures& failed);
+  Result<std::optional<Applied>> add_all(const Txn& txn, std::span<const Operation> batch,
+                                         std::span<const std::uint32_t> order, Progress& progress,
+                                         Failures& failed);
 
   std::unique_ptr<Environment> environment_;
   Progress progress_;          // the writer's

@@ -22,7 +22,7 @@ enum NodeFlags : std::uint16_t { big_data = 0x01, sub_tree = 0x02 };
 
 constexpr std::uint32_t magic = 0xBEEFC0DE;
 constexpr std::uint32_t data_version = 1;
-constexpr std::size_t tree_bytes = 48;
+constexpr std::size_t tree_bytes = TreeRoot::bytes;
 constexpr std::size_t node_header_bytes = 8;
 
 template <class Number>
@@ -34,21 +34,30 @@ Number at(std::string_view bytes, std::size_t offset) {
 
 }  // namespace
 
-std::optional<TreeRoot> TreeRoot::parse(std::string_view bytes) {
-  if (bytes.size() != tree_bytes) return std::nullopt;
+std::optional<TreeRoot> TreeRoot::parse(std::string_view from) {
+  if (from.size() != TreeRoot::bytes) return std::nullopt;
   TreeRoot tree;
-  tree.page_bytes = at<std::uint32_t>(bytes, 0);
-  tree.flags = at<std::uint16_t>(bytes, 4);
-  tree.depth = at<std::uint16_t>(bytes, 6);
-  tree.branch_pages = at<std::uint64_t>(bytes, 8);
-  tree.leaf_pages = at<std::uint64_t>(bytes, 16);
-  tree.overflow_pages = at<std::uint64_t>(bytes, 24);
-  tree.entries = at<std::uint64_t>(bytes, 32);
-  tree.root = at<std::uint64_t>(bytes, 40);
+  tree.page_bytes = at<std::uint32_t>(from, 0);
+  tree.flags = at<std::uint16_t>(from, 4);
+  tree.depth = at<std::uint16_t>(from, 6);
+  tree.branch_pages = at<std::uint64_t>(from, 8);
+  tree.leaf_pages = at<std::uint64_t>(from, 16);
+  tree.overflow_pages = at<std::uint64_t>(from, 24);
+  tree.entries = at<std::uint64_t>(from, 32);
+  tree.root = at<std::uint64_t>(from, 40);
   return tree;
 }
 
 std::expected<Meta, std::string> Meta::parse(std::string_view bytes) {
+  auto found = parse_head(bytes);
+  if (!found) return found;
+  for (const TreeRoot* tree : {&found->free, &found->main})
+    if (!tree->empty() && (tree->root < 2 || tree->root > found->last))
+      return std::unexpected("it names a root outside of the file");
+  return found;
+}
+
+std::expected<Meta, std::string> Meta::parse_head(std::string_view bytes) {
   constexpr std::size_t trees = page_header_bytes + 24;
   constexpr std::size_t end = trees + 2 * tree_bytes + 16;
   constexpr std::uint32_t smallest_page = 512, largest_page = 65536;
@@ -66,9 +75,6 @@ std::expected<Meta, std::string> Meta::parse(std::string_view bytes) {
   const std::uint32_t page = found.page_bytes();
   if (!std::has_single_bit(page) || page < smallest_page || page > largest_page)
     return std::unexpected(fmt::format("it names a page size of {}", page));
-  for (const TreeRoot* tree : {&found.free, &found.main})
-    if (!tree->empty() && (tree->root < 2 || tree->root > found.last))
-      return std::unexpected("it names a root outside of the file");
   return found;
 }
 
@@ -80,6 +86,12 @@ std::optional<std::string> overflow_fault(std::string_view bytes, PageNumber num
     return fmt::format("it says that its value takes {} pages, and not {}", at<std::uint32_t>(bytes, 12),
                        pages);
   return std::nullopt;
+}
+
+bool sound_overflow_head(std::string_view head, std::optional<PageNumber> number, std::uint64_t pages) {
+  constexpr std::uint16_t dirty = 0x10;  // in the writer's memory
+  if (number && at<std::uint64_t>(head, 0) != *number) return false;
+  return (at<std::uint16_t>(head, 10) & ~dirty) == overflow_page && at<std::uint32_t>(head, 12) == pages;
 }
 
 std::expected<Page, std::string> Page::parse(std::string_view bytes, PageNumber number) {

@@ -28,7 +28,8 @@ struct TreeRoot {
 
   bool empty() const { return root == no_page; }
   std::uint64_t pages() const { return branch_pages + leaf_pages + overflow_pages; }
-  static std::optional<TreeRoot> parse(std::string_view bytes);  // 48 bytes
+  static constexpr std::size_t bytes = 48;
+  static std::optional<TreeRoot> parse(std::string_view from);  // `bytes` of them
 };
 
 // One of the two meta pages: a commit, and where its trees are.
@@ -40,6 +41,10 @@ struct Meta {
 
   std::uint32_t page_bytes() const { return free.page_bytes; }
   static std::expected<Meta, std::string> parse(std::string_view bytes);
+  // All but where its trees are. The number of the commit is its last field, and makes it count: half of a
+  // meta page that was being written still has the number of the commit it was for before, so it is the older
+  // of the two, and that what lies before the number makes no sense harms nothing.
+  static std::expected<Meta, std::string> parse_head(std::string_view bytes);
 };
 
 // Pages that a value of so many bytes takes when it does not fit into a leaf.
@@ -48,6 +53,10 @@ inline std::uint64_t overflow_pages_for(std::uint64_t bytes, std::size_t page_by
 }
 // Whether `bytes` begin an overflow page of this number and length. Says what is wrong, or nothing.
 std::optional<std::string> overflow_fault(std::string_view bytes, PageNumber number, std::uint64_t pages);
+
+// The same of the page's first 16 bytes in LMDB's memory, where only one that has not been changed need have
+// its number.
+bool sound_overflow_head(std::string_view head, std::optional<PageNumber> number, std::uint64_t pages);
 
 class Page {
  public:

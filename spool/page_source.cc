@@ -24,6 +24,26 @@ std::expected<void, PageFault> PageSource::read(PageNumber number, std::string& 
   return {};
 }
 
+MetaPages MetaPages::read(int descriptor) {
+  constexpr std::size_t enough = 256;
+  MetaPages metas;
+  auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  for (std::size_t i = 0; i < 2; ++i) {
+    std::array<char, enough> bytes{};
+    const ssize_t got = ::pread(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(i * page));
+    if (got < 0) {
+      metas.whole[i] = metas.heads[i] =
+          std::unexpected(fmt::format("it cannot be read: {}", std::system_category().message(errno)));
+      continue;
+    }
+    const std::string_view start(bytes.data(), static_cast<std::size_t>(got));
+    metas.whole[i] = Meta::parse(start);
+    metas.heads[i] = Meta::parse_head(start);
+    if (i == 0 && metas.heads[0]) page = metas.heads[0]->page_bytes();
+  }
+  return metas;
+}
+
 std::expected<std::string_view, PageFault> read_value(const PageSource& pages, const Page::Value& value,
                                                       std::uint64_t most, std::string& buffer) {
   if (value.bytes > most) return std::unexpected(PageFault{fmt::format("it is {} bytes long", value.bytes)});

@@ -4,6 +4,7 @@
 // The descriptor is borrowed. The pages are those of one commit as long as somebody keeps LMDB from using
 // them anew (a read transaction). Any thread.
 #pragma once
+#include <array>
 #include <cstddef>
 #include <expected>
 #include <string>
@@ -32,6 +33,16 @@ class PageSource {
   int descriptor_;
   std::size_t page_bytes_;
   PageNumber last_;
+};
+
+// The two meta pages: all that can be told of each, and what its head says (see Meta), or why not.
+struct MetaPages {
+  std::array<std::expected<Meta, std::string>, 2> whole, heads;
+  bool heads_agree() const {
+    return heads[0] && heads[1] && heads[0]->page_bytes() == heads[1]->page_bytes();
+  }
+  // The second lies one page in: if the first does not say how large that is, a page of this machine's.
+  static MetaPages read(int descriptor);
 };
 
 // A leaf's value; if its own pages are damaged, how. Over `most` bytes it is not read. `buffer` takes one

@@ -87,6 +87,9 @@ struct MessageView {
   Message message;  // body null
   std::vector<RecipientState> recipients;
   std::vector<Event> events;  // by time; begins with a `queued` event for each recipient
+  // What of it could not be read, a sentence each; the rest is shown. In a list also a message of which
+  // nothing but the id can be shown.
+  std::vector<std::string> damage = {};
 };
 
 // An open recipient as the scheduler needs it: small.
@@ -97,6 +100,20 @@ struct QueueEntry {
   WallTime accepted;
   std::uint32_t attempts = 0;
   std::string domain;
+};
+
+// Something in the store that cannot be read as it was written, and whom it concerns if that is known.
+struct Damage {
+  std::string what;  // a sentence without a full stop
+  std::optional<MessageId> message = {};
+  std::optional<std::uint32_t> recipient = {};
+};
+
+// What claiming the queue has come to.
+struct Claimed {
+  std::uint64_t recipients = 0;  // handed over
+  std::uint64_t rebuilt = 0;     // of them: from the message and its events, their own record is damaged
+  std::uint64_t lost = 0;        // were in the queue and could not be handed over
 };
 
 // ---- keys ----
@@ -166,6 +183,7 @@ struct QueueRow {
   std::string reverse_path;
   AccountId account;
   std::uint64_t size = 0;
+  std::string damage = {};  // a sentence if not all of it could be read
 };
 struct Counts {
   std::uint64_t messages = 0, queued = 0;

@@ -36,17 +36,29 @@ Result<std::shared_ptr<net::TlsContext>> server_tls(const conf::Config& config) 
 }
 
 // What was queued when the last process ended. No thread runs yet, so the schedulers are called directly.
-Result<std::uint64_t> restore(const spool::Store& store, const queue::Dispatcher& dispatcher,
-                              std::vector<std::unique_ptr<Worker>>& workers) {
-  std::uint64_t count = 0;
-  auto scanned = store.scan_queue([&](spool::QueueEntry entry) {
+Result<spool::Claimed> restore(spool::Store& store, const queue::Dispatcher& dispatcher,
+                               std::vector<std::unique_ptr<Worker>>& workers) {
+  const auto hand_over = [&](spool::QueueEntry entry) {
     Worker& owner = *workers[dispatcher.shard_of(entry.domain)];
     owner.scheduler().restore(std::move(entry));
-    ++count;
     return true;
-  });
-  if (!scanned) return std::unexpected(scanned.error());
-  return count;
+  };
+  const auto tell = [](const spool::Damage& damage) {
+    if (damage.message && damage.recipient)
+      log::error("spool: damage: message={} recipient=#{}: {}", damage.message->text(), *damage.recipient,
+                 damage.what);
+    else if (damage.message)
+      log::error("spool: damage: message={}: {}", damage.message->text(), damage.what);
+    else
+      log::error("spool: damage: {}", damage.what);
+  };
+  auto claimed = store.claim(hand_over, tell);
+  if (claimed && (claimed->rebuilt > 0 || claimed->lost > 0))
+    log::error(
+        "spool: of the queue {} recipients are delivered although their record is damaged, and {} are "
+        "lost to it: relayctl spool check says more, and spool export saves what can be saved",
+        claimed->rebuilt, claimed->lost);
+  return claimed;
 }
 
 Result<void> check_ports(const conf::Config& config) {
@@ -126,7 +138,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   }
   auto restored = restore(**store, dispatcher, workers);
   if (!restored) return refuse(restored.error());
-  if (*restored > 0) log::info("{} recipients are still queued from before", *restored);
+  if (restored->recipients > 0) log::info("{} recipients are still queued from before", restored->recipients);
   for (auto& worker : workers) {
     if (auto listening = worker->listen(worker == workers.front()); !listening)
       return refuse(listening.error());

@@ -53,19 +53,21 @@ Result<std::unique_ptr<SpoolFile>> SpoolFile::open(const std::string& directory)
     if (errno != ENOENT) return cannot_open(directory, path, errno);
     return fail(Errc::not_found, fmt::format("{} is not a spool: there is no data.mdb in it", directory));
   }
-  const auto metas = file->read_metas();
-  if (!metas[0] && !metas[1])
+  const MetaPages metas = MetaPages::read(file->data_.get());
+  if (!metas.whole[0] && !metas.whole[1])
     return fail(Errc::corrupt,
                 fmt::format("{} is not an LMDB file, or both of its meta pages are damaged: of "
                             "the first, {}; of the second, {}",
-                            path, metas[0].error(), metas[1].error()));
+                            path, metas.whole[0].error(), metas.whole[1].error()));
   for (std::size_t i = 0; i < 2; ++i) {
-    if (metas[i])
-      file->page_bytes_ = metas[i]->page_bytes();
+    if (metas.whole[i])
+      file->page_bytes_ = metas.whole[i]->page_bytes();
     else
-      file->meta_faults_[i] = metas[i].error();
+      file->meta_faults_[i] = metas.whole[i].error();
   }
-  if (auto r = file->open_lmdb(); !r) return std::unexpected(r.error());
+  // A page size that is not the file's would lead LMDB out of it.
+  if (auto r = metas.heads_agree() ? file->open_lmdb() : file->hold_lock(); !r)
+    return std::unexpected(r.error());
   return file;
 }
 
@@ -80,7 +82,9 @@ Result<void> SpoolFile::open_lmdb() {
   if (code == 0) code = mdb_env_open(raw, directory_.c_str(), MDB_RDONLY | MDB_NOTLS, 0600);
   if (code == 0) return {};
   env_.reset();
-  if (code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_VERSION_MISMATCH) return hold_lock();
+  const bool damaged =
+      code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_VERSION_MISMATCH || code == ENOMEM;
+  if (damaged) return hold_lock();  // ENOMEM: a map as large as a damaged meta page says
   if (code == MDB_READERS_FULL)
     return fail(Errc::full, fmt::format("too many programs read the spool {} already", directory_));
   if (code > 0) return cannot_open(directory_, table, code);
@@ -134,23 +138,6 @@ std::optional<pid_t> SpoolFile::writer() const {
   return process;
 }
 
-std::array<std::expected<Meta, std::string>, 2> SpoolFile::read_metas() const {
-  constexpr std::size_t enough = 256;
-  std::array<std::expected<Meta, std::string>, 2> metas;
-  // The second lies one page in; before a page is known to be sound, that of this machine is the best guess.
-  std::size_t page = page_bytes_ != 0 ? page_bytes_ : static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  for (std::size_t i = 0; i < 2; ++i) {
-    char bytes[enough];
-    const ssize_t got = ::pread(data_.get(), bytes, sizeof bytes, static_cast<off_t>(i * page));
-    if (got < 0)
-      metas[i] = std::unexpected(fmt::format("it cannot be read: {}", reason(errno)));
-    else
-      metas[i] = Meta::parse({bytes, static_cast<std::size_t>(got)});
-    if (i == 0 && metas[0]) page = metas[0]->page_bytes();
-  }
-  return metas;
-}
-
 // A meta page is written again two commits later. That a reader who came after it was read is given the same
 // commit shows that not even the next one was finished then, so that it was not being written.
 bool SpoolFile::still_newest(std::uint64_t commit) const {
@@ -174,7 +161,7 @@ Result<View> SpoolFile::view() {
       view.pin_.reset(raw);
       commit = mdb_txn_id(raw);
     }
-    const auto metas = read_metas();
+    const auto metas = MetaPages::read(data_.get()).whole;
     const Meta* found = nullptr;
     for (const auto& meta : metas)
       if (meta && (!env_ || meta->commit == commit) && (found == nullptr || meta->commit > found->commit))

@@ -50,7 +50,6 @@ class SpoolFile {
   Result<void> open_lmdb();
   Result<void> hold_lock();
   Result<void> make_reader_table(const std::string& path) const;
-  std::array<std::expected<Meta, std::string>, 2> read_metas() const;
   bool still_newest(std::uint64_t commit) const;
 
   std::string directory_;

@@ -54,8 +54,8 @@ class Watch final : public spool::Store {
   Result<spool::Counts> counts() const override { return store_.counts(); }
   Result<spool::Space> space() const override { return store_.space(); }
   Result<std::vector<spool::ApiKey>> keys() const override { return store_.keys(); }
-  Result<void> scan_queue(const std::function<bool(spool::QueueEntry)>& each) const override {
-    return store_.scan_queue(each);
+  Result<spool::Claimed> claim(const EachEntry& each, const EachDamage& damaged) override {
+    return store_.claim(each, damaged);
   }
 
  private:

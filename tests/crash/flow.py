@@ -177,8 +177,8 @@ class Administrator(Client):
         verb = self.rng.choice(["hold", "release", "retry", "cancel"])
         if verb == "cancel":
             self.ledger.doubtful.add(message_id)
-        status, _ = client.ask("POST", f"/admin/v1/queue/{verb}", {"id": message_id})
-        if verb == "cancel" and status == 200:
+        status, changed = client.ask("POST", f"/admin/v1/queue/{verb}", {"id": message_id})
+        if verb == "cancel" and status == 200 and changed["in_flight"] == 0:
             self.ledger.cancelled.add(message_id)
 
 

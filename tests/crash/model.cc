@@ -152,7 +152,7 @@ namespace {
 
 // Of every message; `each` is told about each.
 template <class Each>
-Result<void> for_each_message(const spool::Store& store, Each each) {
+Result<void> for_each_message(spool::Store& store, Each each) {
   spool::MessageQuery query{.account = {}, .before = {}, .limit = 100};
   for (;;) {
     const auto page = store.list(query);
@@ -165,7 +165,7 @@ Result<void> for_each_message(const spool::Store& store, Each each) {
 
 }  // namespace
 
-Result<Model::Size> Model::size_of(const spool::Store& store) {
+Result<Model::Size> Model::size_of(spool::Store& store) {
   Size size;
   std::optional<Error> failed;
   const auto listed = for_each_message(store, [&](MessageId id) {
@@ -175,23 +175,24 @@ Result<Model::Size> Model::size_of(const spool::Store& store) {
       failed = view ? Error{Errc::corrupt, id.text() + " is listed and cannot be found"} : view.error();
       return;
     }
+    if (!(*view)->damage.empty()) failed = Error{Errc::corrupt, (*view)->damage.front()};
     // A `queued` event for each recipient is not stored.
     size.events += (*view)->events.size() - (*view)->recipients.size();
   });
   if (!listed) return std::unexpected(listed.error());
   if (failed) return std::unexpected(*failed);
-  const auto scanned = store.scan_queue([&](const spool::QueueEntry&) {
-    ++size.open;
-    return true;
-  });
-  if (!scanned) return std::unexpected(scanned.error());
+  const auto claimed =
+      store.claim([&](const spool::QueueEntry&) { return ++size.open, true; },
+                  [&](const spool::Damage& damage) { failed = Error{Errc::corrupt, damage.what}; });
+  if (!claimed) return std::unexpected(claimed.error());
+  if (failed) return std::unexpected(*failed);
   const auto keys = store.keys();
   if (!keys) return std::unexpected(keys.error());
   size.keys = keys->size();
   return size;
 }
 
-std::optional<std::string> Model::difference(const spool::Store& store) const {
+std::optional<std::string> Model::difference(spool::Store& store) const {
   const auto counts = store.counts();
   if (!counts) return counts.error().message;
   const Size wanted = size();
@@ -210,7 +211,7 @@ std::optional<std::string> Model::difference(const spool::Store& store) const {
 }
 
 std::optional<std::string> Model::difference(const Mail& mail, std::uint32_t number,
-                                             const spool::Store& store) const {
+                                             spool::Store& store) const {
   const auto view = store.find(id_of(number));
   if (!view) return view.error().message;
   if (!*view) return fmt::format("message {} is not there", number);

@@ -37,14 +37,14 @@ class Model {
   void apply(const Step& step);
 
   // What differs, in a sentence; nothing if the store is exactly so. Reads every message with its content.
-  std::optional<std::string> difference(const spool::Store& store) const;
+  std::optional<std::string> difference(spool::Store& store) const;
   // Whether the store can be so, told from its counts alone.
   struct Size {
     std::uint64_t messages = 0, open = 0, events = 0, keys = 0;
     friend bool operator==(const Size&, const Size&) = default;
   };
   Size size() const;
-  static Result<Size> size_of(const spool::Store& store);
+  static Result<Size> size_of(spool::Store& store);
 
   // A step that fits: mostly of what a busy relay does, now and then stale.
   Step propose(Rng& rng);
@@ -62,8 +62,7 @@ class Model {
     bool open() const;
   };
   void change(const Step& step);
-  std::optional<std::string> difference(const Mail& mail, std::uint32_t number,
-                                        const spool::Store& store) const;
+  std::optional<std::string> difference(const Mail& mail, std::uint32_t number, spool::Store& store) const;
   Step propose_accept(Rng& rng);
   Step propose_change(Rng& rng) const;
 

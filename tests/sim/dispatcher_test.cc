@@ -82,10 +82,12 @@ TEST_CASE("the dispatcher restores what the store has") {
   queue::Dispatcher dispatcher(*w.router);
   dispatcher.add(w.loop, other);
   REQUIRE(w.store
-              ->scan_queue([&](spool::QueueEntry entry) {
-                dispatcher.restore(std::move(entry));
-                return true;
-              })
+              ->claim(
+                  [&](spool::QueueEntry entry) {
+                    dispatcher.restore(std::move(entry));
+                    return true;
+                  },
+                  [](const spool::Damage&) {})
               .has_value());
   w.loop.run_for(10s);
   CHECK(other.stats().delivered == 2);

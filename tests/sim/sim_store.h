@@ -45,8 +45,8 @@ class SimStore final : public spool::Store {
   Result<spool::Counts> counts() const override { return real_->counts(); }
   Result<spool::Space> space() const override { return real_->space(); }
   Result<std::vector<spool::ApiKey>> keys() const override { return real_->keys(); }
-  Result<void> scan_queue(const std::function<bool(spool::QueueEntry)>& each) const override {
-    return real_->scan_queue(each);
+  Result<spool::Claimed> claim(const EachEntry& each, const EachDamage& damaged) override {
+    return real_->claim(each, damaged);
   }
 
  private:

@@ -83,11 +83,13 @@ bool World::start_once() {
   scheduler = std::make_unique<queue::Scheduler>(
       queue::Scheduler::Ports{loop, net, resolver, *writer, *loader, *router, rng, in_flight.get()},
       settings);
-  const auto scanned = store->scan_queue([&](spool::QueueEntry entry) {
-    scheduler->restore(entry);
-    return true;
-  });
-  REQUIRE(scanned.has_value());
+  const auto claimed = store->claim(
+      [&](spool::QueueEntry entry) {
+        scheduler->restore(entry);
+        return true;
+      },
+      [](const spool::Damage& damage) { FAIL(damage.what); });
+  REQUIRE(claimed.has_value());
   return true;
 }
 

@@ -238,11 +238,12 @@ TEST_CASE("an import is what the relay goes on with: exactly the open recipients
   const auto queue_of = [](const TempDir& directory) {
     std::vector<std::string> all;
     const auto store = spool::test::open(directory);
-    spool::test::must(store->scan_queue([&](const spool::QueueEntry& e) {
+    const auto each = [&](const spool::QueueEntry& e) {
       all.push_back(e.ref.message.text() + std::to_string(e.ref.index) + std::string(spool::text(e.status)) +
                     format_rfc3339(e.due) + std::to_string(e.attempts) + e.domain);
       return true;
-    }));
+    };
+    spool::test::must(store->claim(each, [](const spool::Damage& damage) { FAIL(damage.what); }));
     return all;
   };
   CHECK(queue_of(d).size() == 503);

@@ -12,7 +12,7 @@ using Damage = std::function<void(const TempDir&)>;
 void flip(const TempDir& directory, Table table, const RowKey& key) {
   damage(directory, table, [&](Cursor& cursor) {
     REQUIRE(must(cursor.seek(key.view())));
-    std::string value(cursor.value());
+    std::string value(must(cursor.value()));
     value.back() = static_cast<char>(value.back() ^ 1);
     must(cursor.put(key.view(), value));
   });
@@ -76,7 +76,7 @@ TEST_CASE("a record under another's key") {
   CHECK(lines_after([](auto& d) {
           damage(d, Table::queue, [](Cursor& cursor) {
             REQUIRE(must(cursor.seek(RowKey::recipient({id(1), 2}).view())));
-            const std::string value(cursor.value());
+            const std::string value(must(cursor.value()));
             must(cursor.put(RowKey::recipient({id(4), 0}).view(), value));
           });
         }) == Lines{"record_damaged queue 4.0"});

@@ -248,6 +248,7 @@ TEST_CASE("rows out of order") {
 TEST_CASE("the list of free pages: one in use, one lost, one that does not exist") {
   TempDir directory;
   fill(directory);
+  apply(*open(directory), set_status({id(3), 7}, EventType::released, Status::queued, 0));
   const std::string sound = read_all(directory);
   const std::string use = uses(directory);
   const PageNumber used = use.find('u');

@@ -43,7 +43,9 @@ class FakeStore final : public spool::Store {
  public:
   Result<spool::Applied> apply(std::span<const spool::Operation>) override { return spool::Applied{}; }
   Result<std::optional<spool::MessageView>> find(MessageId) const override { return std::nullopt; }
-  Result<spool::MessagePtr> load(MessageId, std::uint64_t) const override { return fail(Errc::not_found, "no"); }
+  Result<spool::MessagePtr> load(MessageId, std::uint64_t) const override {
+    return fail(Errc::not_found, "no");
+  }
   Result<std::vector<spool::MessageView>> list(const spool::MessageQuery&) const override {
     return std::vector<spool::MessageView>();
   }
@@ -56,7 +58,7 @@ class FakeStore final : public spool::Store {
     if (broken) return fail(Errc::corrupt, "the key record x fails its checksum");
     return stored_keys;
   }
-  Result<void> scan_queue(const std::function<bool(spool::QueueEntry)>&) const override { return {}; }
+  Result<spool::Claimed> claim(const EachEntry&, const EachDamage&) override { return spool::Claimed{}; }
 
   std::vector<spool::ApiKey> stored_keys;
   bool broken = false;

@@ -199,7 +199,7 @@ namespace {
 // A store that cannot be written to.
 class Refusing final : public Store {
  public:
-  explicit Refusing(const Store& behind) : behind_(behind) {}
+  explicit Refusing(Store& behind) : behind_(behind) {}
   Result<Applied> apply(std::span<const Operation>) override { return fail(Errc::full, "no room"); }
   Result<std::optional<MessageView>> find(MessageId id) const override { return behind_.find(id); }
   Result<MessagePtr> load(MessageId id, std::uint64_t at_most) const override {
@@ -212,12 +212,12 @@ class Refusing final : public Store {
   Result<Counts> counts() const override { return behind_.counts(); }
   Result<Space> space() const override { return behind_.space(); }
   Result<std::vector<ApiKey>> keys() const override { return behind_.keys(); }
-  Result<void> scan_queue(const std::function<bool(QueueEntry)>& each) const override {
-    return behind_.scan_queue(each);
+  Result<Claimed> claim(const EachEntry& each, const EachDamage& damaged) override {
+    return behind_.claim(each, damaged);
   }
 
  private:
-  const Store& behind_;
+  Store& behind_;
 };
 
 }  // namespace

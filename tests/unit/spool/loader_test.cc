@@ -33,7 +33,7 @@ class SlowStore final : public Store {
   Result<Counts> counts() const override { return Counts{}; }
   Result<Space> space() const override { return Space{}; }
   Result<std::vector<ApiKey>> keys() const override { return {}; }
-  Result<void> scan_queue(const std::function<bool(QueueEntry)>&) const override { return {}; }
+  Result<Claimed> claim(const EachEntry&, const EachDamage&) override { return Claimed{}; }
 
   mutable std::counting_semaphore<> let{0};
   mutable std::atomic<int> entered{0};

@@ -45,8 +45,9 @@ TEST_CASE("a restored message is as it was: statuses, attempts, due times, event
   CHECK(view.events[3].type == EventType::deferred);
   CHECK(must(store->load(id(5)))->body->flatten() == some_bytes(9000, 5));
   CHECK(must(store->counts()).queued == 2);
-  std::vector<QueueEntry> entries;
-  must(store->scan_queue([&](QueueEntry entry) { return entries.push_back(std::move(entry)), true; }));
+  const auto [entries, damage, claimed] = claim(*store);
+  CHECK(damage.empty());
+  CHECK(claimed.recipients == entries.size());
   REQUIRE(entries.size() == 2);
   CHECK(entries[0].due == at(500));
   CHECK(entries[0].accepted == at(5));

@@ -119,6 +119,20 @@ Applied apply(Store& store, Operations... operations) {
   return must(store.apply(batch));
 }
 
+// The queue as a start finds it.
+struct Start {
+  std::vector<QueueEntry> entries;
+  std::vector<Damage> damage;
+  Claimed claimed;
+};
+inline Start claim(Store& store) {
+  Start start;
+  start.claimed =
+      must(store.claim([&](QueueEntry entry) { return start.entries.push_back(std::move(entry)), true; },
+                       [&](const Damage& damage) { start.damage.push_back(damage); }));
+  return start;
+}
+
 inline LmdbSettings settings(const TempDir& directory) {
   LmdbSettings s;
   s.directory = directory.spool();

@@ -125,7 +125,7 @@ class FakeStore final : public Store {
   Result<Counts> counts() const override { return Counts{}; }
   Result<Space> space() const override { return Space{}; }
   Result<std::vector<ApiKey>> keys() const override { return {}; }
-  Result<void> scan_queue(const std::function<bool(QueueEntry)>&) const override { return {}; }
+  Result<Claimed> claim(const EachEntry&, const EachDamage&) override { return Claimed{}; }
 
  private:
   static std::uint32_t number_of(const Operation& operation) {

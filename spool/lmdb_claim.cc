@@ -1,0 +1,172 @@
+// LmdbStore::claim: the queue at the start of a process, all of it that can be had.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "spool/lmdb_message.h"
+#include "spool/lmdb_store.h"
+#include "spool/page_rows.h"
+
+namespace relay::spool {
+namespace {
+
+constexpr std::size_t queue_key_bytes = 20;
+
+// What is known of the queue across slices.
+struct ClaimProgress {
+  Claimed claimed;
+  std::uint64_t rows = 0;           // met, whole or damaged
+  std::set<PageNumber> pages;       // damaged ones that have been told
+  std::set<RecipientRef> missing;   // open by their events, and no row of theirs has been met in a gap
+  std::vector<QueueEntry> entries;  // of the slice
+  std::vector<Damage> damage;       // of the slice
+};
+
+// One slice, in one transaction.
+class Slice {
+ public:
+  Slice(const Txn& txn, ClaimProgress& progress)
+      : progress_(progress),
+        queue_(txn, Table::queue),
+        messages_(txn, Table::messages),
+        rest_(txn, Table::rest),
+        events_(txn, Table::events) {}
+
+  // From the first row at or after `from`. Answers the key to go on with, or nothing at the end.
+  std::optional<std::string> run(const std::string& from) {
+    std::size_t seen = 0;
+    for (auto found = queue_.seek_from(from);; found = queue_.next()) {
+      if (!found) gaps(found.error());
+      if (found ? !*found : !queue_.valid()) return std::nullopt;
+      if (seen++ == slice_rows) return std::string(queue_.key());
+      row();
+    }
+  }
+
+ private:
+  void row() {
+    ++progress_.rows;
+    if (queue_.key().size() != queue_key_bytes) {
+      ++progress_.claimed.lost;
+      progress_.damage.push_back({"the spool's queue has a row whose key is damaged"});
+      return;
+    }
+    const RecipientRef ref = recipient_of(queue_.key());
+    progress_.missing.erase(ref);
+    const auto payload = queue_.payload();
+    if (const auto row = payload ? decode_queue(*payload) : std::nullopt) {
+      progress_.entries.push_back(entry_of(ref, *row));
+      return;
+    }
+    const std::string what = payload ? queue_.damaged().error().message : payload.error().message;
+    auto rebuilt = rebuild_row(ref, messages_, rest_, events_);
+    if (!rebuilt) {
+      ++progress_.claimed.lost;
+      return damaged(fmt::format("{}; it is not delivered: {}", what, rebuilt.error().message), ref);
+    }
+    ++progress_.claimed.rebuilt;
+    damaged(fmt::format("{}; it is delivered by what its message and its events say", what), ref);
+    progress_.entries.push_back(entry_of(ref, rebuilt->row));
+    progress_.entries.back().domain = std::move(rebuilt->domain);
+  }
+
+  void damaged(std::string what, const RecipientRef& ref) {
+    progress_.damage.push_back({std::move(what), ref.message, ref.index});
+  }
+
+  // Rows that lay on a page are lost; whose they were is said by the messages and their events.
+  void gaps(const Error& error) {
+    if (queue_.gaps().empty()) {  // not a page but the table
+      progress_.damage.push_back({error.message});
+      return;
+    }
+    for (const DamagedPage& gap : queue_.gaps()) {
+      if (!progress_.pages.insert(gap.page).second) continue;
+      progress_.damage.push_back({queue_.damage(gap).error().message});
+      find_missing(gap);
+    }
+  }
+
+  void find_missing(const DamagedPage& gap) {
+    const std::string first =
+        gap.first.empty() ? std::string() : std::string(RowKey::message(message_of(gap.first)).view());
+    for (auto found = messages_.seek_from(first);; found = messages_.next()) {
+      if (!found) progress_.damage.push_back({found.error().message});
+      if (found ? !*found : !messages_.valid()) return;
+      if (!gap.end.empty() && messages_.key() >= gap.end) return;
+      const MessageId id = message_of(messages_.key());
+      auto record = read_message(messages_, rest_, scratch_);
+      if (!record) {
+        progress_.damage.push_back({record.error().message, id});
+        continue;
+      }
+      missing_of(id, record->message.envelope.recipients.size(), gap);
+    }
+  }
+
+  void missing_of(const MessageId& id, std::size_t recipients, const DamagedPage& gap) {
+    std::vector<bool> finished(recipients);
+    const auto take = [&] {
+      const std::uint32_t index = recipient_of(events_.key()).index;
+      if (index >= recipients) return;
+      const auto payload = events_.payload();
+      const auto event = payload ? decode_event(index, *payload) : std::nullopt;
+      finished[index] = event && terminal(event->status);
+    };
+    each_row(events_, RowKey::message(id).view(), take,
+             [&](const Error& error) { progress_.damage.push_back({error.message, id}); });
+    for (std::uint32_t i = 0; i < recipients; ++i) {
+      const RowKey key = RowKey::recipient({id, i});
+      const bool inside = key.view() >= gap.first && (gap.end.empty() || key.view() < gap.end);
+      if (!finished[i] && inside) progress_.missing.insert({id, i});
+    }
+  }
+
+  ClaimProgress& progress_;
+  PageRows queue_, messages_, rest_, events_;
+  std::string scratch_;
+};
+
+}  // namespace
+
+// Rows are counted, so that pages which are lost without a trace are seen by LMDB's own number of them.
+Result<Claimed> LmdbStore::claim(const EachEntry& each, const EachDamage& damaged) {
+  ClaimProgress progress;
+  std::optional<std::string> from = std::string();
+  std::uint64_t expected = 0, commit = 0;
+  bool unchanged = true;
+  while (from) {
+    progress.entries.clear();
+    progress.damage.clear();
+    {
+      auto txn = Txn::begin_read(*environment_);
+      if (!txn) return std::unexpected(txn.error());
+      if (from->empty()) {
+        const auto entries = txn->entries(Table::queue);
+        if (!entries) return std::unexpected(entries.error());
+        expected = *entries;
+        commit = txn->commit_number();
+      }
+      unchanged = unchanged && commit == txn->commit_number();
+      from = Slice(*txn, progress).run(*from);
+    }
+    // Outside of the transaction: what they do may take as long as it likes.
+    for (const Damage& damage : progress.damage) damaged(damage);
+    for (QueueEntry& entry : progress.entries) {
+      ++progress.claimed.recipients;
+      if (!each(std::move(entry))) return progress.claimed;
+    }
+  }
+  for (const RecipientRef& ref : progress.missing)
+    damaged({"its row in the spool's queue is lost; it is not delivered", ref.message, ref.index});
+  const std::uint64_t missing = unchanged && expected > progress.rows ? expected - progress.rows : 0;
+  if (missing > progress.missing.size())
+    damaged({fmt::format("{} rows of the spool's queue are lost, and nothing says whose they were",
+                         missing - progress.missing.size())});
+  progress.claimed.lost += std::max<std::uint64_t>(missing, progress.missing.size());
+  return progress.claimed;
+}
+
+}  // namespace relay::spool

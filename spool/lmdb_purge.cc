@@ -1,0 +1,91 @@
+// Batch::purge: closed messages that are old enough go, a few at a time.
+#include <algorithm>
+
+#include "mta/base/log.h"
+#include "spool/lmdb_batch.h"
+#include "spool/lmdb_message.h"
+#include "spool/page_rows.h"
+
+namespace relay::spool {
+namespace {
+
+MessageId next_possible(MessageId id) {
+  for (std::size_t i = id.bytes.size(); i-- > 0;) {
+    ++id.bytes[i];
+    if (id.bytes[i] != 0) break;
+  }
+  return id;
+}
+
+}  // namespace
+
+// The messages to look at are those of the commit the batch has begun on: damage among them is passed over
+// there, and what the batch itself has added is too young.
+Result<void> Batch::purge(const Purge& purge) {
+  // A commit others wait for must stay short: so many records for each message allowed, open ones passed
+  // over included. The last message may go over it.
+  constexpr std::uint64_t records_per_message = 20;
+  std::uint64_t budget = purge.at_most * records_per_message;
+  std::uint32_t left = purge.at_most;
+  const auto spend = [&](const MessageId& id) -> Result<void> {
+    const auto cost = purge_one(id);
+    if (!cost) return std::unexpected(cost.error());
+    budget -= std::min(budget, std::max<std::uint64_t>(*cost, 1));
+    if (*cost > 0) --left, ++applied_.purged;
+    return {};
+  };
+  auto& behind = progress_.closed_behind;
+  while (left > 0 && budget > 0 && !behind.empty()) {
+    const MessageId id = behind.back();
+    if (id.time() >= purge.before) break;
+    behind.pop_back();
+    if (auto r = spend(id); !r) return r;
+  }
+  if (left == 0 || budget == 0) return {};
+  PageRows messages(*txn_, Table::messages);
+  for (auto found = messages.seek_from(RowKey::message(progress_.purged_to).view());;
+       found = messages.next()) {
+    if (left == 0 || budget == 0 || (found ? !*found : !messages.valid())) return {};
+    const MessageId id = message_of(messages.key());
+    if (id.time() >= purge.before) return {};
+    if (auto r = spend(id); !r) return r;
+    progress_.purged_to = next_possible(id);
+  }
+}
+
+// Answers how many records it took; 0 if the message is open, not known, or so damaged that it must stay.
+Result<std::uint64_t> Batch::purge_one(const MessageId& id) {
+  const auto still_open = open(id);
+  const auto taken = !still_open   ? Result<std::uint64_t>(std::unexpected(still_open.error()))
+                     : *still_open ? Result<std::uint64_t>(0)
+                                   : forget(id);
+  if (taken || taken.error().code != Errc::corrupt || !txn_->usable()) return taken;
+  log::error("spool: {} is old and cannot be forgotten: {}", id.text(), taken.error().message);
+  return 0;
+}
+
+// Answers how many records it took; 0 if the message is not known.
+Result<std::uint64_t> Batch::forget(const MessageId& id) {
+  auto found = messages_.seek(RowKey::message(id).view());
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return 0;
+  // Of a damaged record the account cannot be told; its row of `accounts` stays, and list() passes over it.
+  const auto record = read_message(messages_, rest_, scratch_.record);
+  if (!record && record.error().code != Errc::corrupt) return std::unexpected(record.error());
+  if (auto r = messages_.erase(); !r) return std::unexpected(r.error());
+  if (record) {
+    found = accounts_.seek(RowKey::account(record->message.account, id).view());
+    if (!found) return std::unexpected(found.error());
+    if (*found)
+      if (auto r = accounts_.erase(); !r) return std::unexpected(r.error());
+  }
+  std::uint64_t erased = 2;
+  for (Cursor* cursor : {&events_, &rest_}) {
+    const auto more = erase_all(*cursor, id);
+    if (!more) return more;
+    erased += *more;
+  }
+  return erased;
+}
+
+}  // namespace relay::spool
