@@ -39,11 +39,14 @@ void list(Service& service, Call call) {
   which.after = query.recipient("after");
   which.limit = limit + 1;
   if (const auto problem = query.finish()) return call.answer->problem(*problem);
-  auto rows = service.ports.store.list_queue(which);
-  if (!rows) return call.answer->problem(problem_of(rows.error()));
-  const bool more = rows->size() > limit;
-  if (more) rows->resize(limit);
-  call.answer->json(200, json_queue(*rows, more));
+  service.ports.loader.list_queue(
+      std::move(which), service.ports.loop,
+      [answer = std::move(call.answer), limit](Result<std::vector<spool::QueueRow>> rows) {
+        if (!rows) return answer->problem(problem_of(rows.error()));
+        const bool more = rows->size() > limit;
+        if (more) rows->resize(limit);
+        answer->json(200, json_queue(*rows, more));
+      });
 }
 
 // Exactly one of id, domain, all: an empty body selects nothing, so that no slip of the hand selects

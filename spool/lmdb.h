@@ -36,6 +36,10 @@ struct LmdbSettings {
   // of need, so that nobody else can.
   std::uint64_t reserve_bytes = 64ull << 20;
   Durability durability = Durability::sync;
+  // Of the process's mapped files. LMDB touches pages all over its file, the kernel maps 15 more beside each,
+  // and they count as the process's memory until somebody else needs it. Over this the map is given back
+  // between two batches; the pages stay in the kernel's cache.
+  std::uint64_t mapped_bytes = 64ull << 20;
 };
 
 // Opens or makes a spool; takes a lock so that no second process writes to it.

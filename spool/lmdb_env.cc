@@ -1,10 +1,12 @@
 #include "spool/lmdb_env.h"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 
 #include "mta/base/log.h"
 
@@ -92,6 +94,17 @@ PageSource Environment::pages() const {
   MDB_envinfo info{};
   mdb_env_info(env_.get(), &info);
   return {file_, page_bytes_, info.me_last_pgno};
+}
+
+void Environment::worked(std::size_t operations) {
+  constexpr std::size_t operations_a_look = 256;  // each touches a few pages; 16 are mapped for one
+  worked_ += operations;
+  if (worked_ < operations_a_look || map_ == nullptr) return;
+  worked_ = 0;
+  std::uint64_t all = 0, resident = 0, shared = 0;  // pages; shared are those of files: proc_pid_statm(5)
+  if (!(std::ifstream("/proc/self/statm") >> all >> resident >> shared)) return;
+  if (shared * page_bytes_ <= settings_.mapped_bytes) return;
+  ::madvise(const_cast<char*>(map_), settings_.map_bytes, MADV_DONTNEED);
 }
 
 std::unexpected<Error> Environment::lose_writer(MapGuard::Fault fault) {

@@ -153,6 +153,8 @@ class Environment {
   Result<void> sync();
   SoundPaths& sound_paths() { return sound_paths_; }  // what LMDB may be let on
   std::uint64_t changes() const { return changes_; }  // asked of LMDB so far
+  // After so many operations: keeps to LmdbSettings::mapped_bytes.
+  void worked(std::size_t operations);
   // Runs one plain call of LMDB that may change something. After a fault nothing may be written any more.
   template <class Call>
   Result<void> change(Call call) {
@@ -201,6 +203,7 @@ class Environment {
   bool writer_lost_ = false;
   bool spoiled_ = false;
   std::uint64_t changes_ = 0;
+  std::size_t worked_ = 0;  // since the last look at the map's size
   SoundPaths sound_paths_;
 };
 

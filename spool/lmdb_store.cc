@@ -58,6 +58,7 @@ Result<Applied> LmdbStore::apply(std::span<const Operation> batch) {
     auto applied = try_apply(batch, order, failed);
     if (!applied) return std::unexpected(applied.error());
     if (!*applied) continue;
+    environment_->worked(batch.size());
     for (auto& [index, error] : failed) (*applied)->failed.push_back({index, std::move(error)});
     return std::move(**applied);
   }

@@ -11,29 +11,31 @@
 namespace relay::spool {
 namespace {
 
-struct Request {
-  MessageId id;
-  std::uint64_t at_most;
-  Executor* home;
-  Loader::Loaded done;
-};
+Task reading(const Store& store, MessageId id, std::uint64_t at_most, Executor& home, Loader::Loaded done) {
+  return [&store, id, at_most, &home, done = std::move(done)]() mutable {
+    home.post(
+        [loaded = store.load(id, at_most), done = std::move(done)]() mutable { done(std::move(loaded)); });
+  };
+}
 
-void answer(const Store& store, Request request) {
-  request.home->post([loaded = store.load(request.id, request.at_most),
-                      done = std::move(request.done)]() mutable { done(std::move(loaded)); });
+Task listing(const Store& store, QueueQuery query, Executor& home, Loader::Listed done) {
+  return [&store, query = std::move(query), &home, done = std::move(done)]() mutable {
+    home.post([rows = store.list_queue(query), done = std::move(done)]() mutable { done(std::move(rows)); });
+  };
 }
 
 }  // namespace
 
 struct ThreadLoader::Impl {
   explicit Impl(const Store& from) : store(from) {}
+  void add(Task read);
   void run();
 
   const Store& store;
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<Request> line;  // under the mutex
-  bool stopping = false;     // the same
+  std::deque<Task> line;  // under the mutex
+  bool stopping = false;  // the same
   std::vector<std::jthread> threads;
 };
 
@@ -53,11 +55,19 @@ ThreadLoader::~ThreadLoader() {
 }
 
 void ThreadLoader::load(MessageId id, std::uint64_t at_most, Executor& home, Loaded done) {
+  impl_->add(reading(impl_->store, id, at_most, home, std::move(done)));
+}
+
+void ThreadLoader::list_queue(QueueQuery query, Executor& home, Listed done) {
+  impl_->add(listing(impl_->store, std::move(query), home, std::move(done)));
+}
+
+void ThreadLoader::Impl::add(Task read) {
   {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->line.push_back({id, at_most, &home, std::move(done)});
+    const std::lock_guard lock(mutex);
+    line.push_back(std::move(read));
   }
-  impl_->changed.notify_one();
+  changed.notify_one();
 }
 
 void ThreadLoader::Impl::run() {
@@ -65,15 +75,19 @@ void ThreadLoader::Impl::run() {
     std::unique_lock lock(mutex);
     changed.wait(lock, [this] { return stopping || !line.empty(); });
     if (stopping) return;
-    Request next = std::move(line.front());
+    Task next = std::move(line.front());
     line.pop_front();
     lock.unlock();
-    answer(store, std::move(next));
+    next();
   }
 }
 
 void PostingLoader::load(MessageId id, std::uint64_t at_most, Executor& home, Loaded done) {
-  answer(store_, {id, at_most, &home, std::move(done)});
+  reading(store_, id, at_most, home, std::move(done))();
+}
+
+void PostingLoader::list_queue(QueueQuery query, Executor& home, Listed done) {
+  listing(store_, std::move(query), home, std::move(done))();
 }
 
 }  // namespace relay::spool

@@ -1,7 +1,8 @@
-// Loader: reads messages with their content, away from the loops. A read may wait for the disk, and a large
-// content takes tens of milliseconds even out of memory: no loop may stand still for that.
+// Loader: the reads that may take long, away from the loops: a message with its content, which may be large,
+// and lists of the queue, which may go through all of it. Even out of memory these take tens of milliseconds,
+// and any may wait for the disk: no loop may stand still for that.
 //
-// load() may be called from any thread; the answer is Store::load's, posted to `home`, never given inside the
+// Both may be called from any thread; the answer is the Store's, posted to `home`, never given inside the
 // call. The line of requests has no bound of its own: each connection waits for at most one, and the queue
 // bounds the bytes asked for (queue::Bodies). In simulation tests/sim's loader implements the same interface
 // on the virtual clock.
@@ -20,6 +21,8 @@ class Loader {
   virtual ~Loader() = default;
   // `home` must stay alive until `done` has run, or this loader has gone.
   virtual void load(MessageId id, std::uint64_t at_most, Executor& home, Loaded done) = 0;
+  using Listed = std::move_only_function<void(Result<std::vector<QueueRow>>)>;
+  virtual void list_queue(QueueQuery query, Executor& home, Listed done) = 0;
 };
 
 struct LoaderSettings {
@@ -36,6 +39,7 @@ class ThreadLoader final : public Loader {
   ThreadLoader(const Store& store, LoaderSettings settings);  // the store must outlive it
   ~ThreadLoader() override;
   void load(MessageId id, std::uint64_t at_most, Executor& home, Loaded done) override;
+  void list_queue(QueueQuery query, Executor& home, Listed done) override;
 
  private:
   struct Impl;
@@ -47,6 +51,7 @@ class PostingLoader final : public Loader {
  public:
   explicit PostingLoader(const Store& store) : store_(store) {}  // the store must outlive it
   void load(MessageId id, std::uint64_t at_most, Executor& home, Loaded done) override;
+  void list_queue(QueueQuery query, Executor& home, Listed done) override;
 
  private:
   const Store& store_;

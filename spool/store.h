@@ -58,10 +58,11 @@ class Store {
   // final, as one of apply().
   virtual Result<void> sync() { return {}; }
 
-  // ---- at the start, before anything is applied ----
-  // Every open recipient becomes this process's to deliver, by ref; stops early when `each` answers false.
-  // One whose own record is damaged is rebuilt from its message and its events, and due at once. Each damage
-  // met is told; the counts say what it has cost.
+  // ---- at the start ----
+  // On a thread of its own; what is applied meanwhile is seen or not. Every open recipient becomes this
+  // process's to deliver, by ref; stops early when `each` answers false. One whose own record is damaged is
+  // rebuilt from its message and its events, and due at once. Each damage met is told; the counts say what it
+  // has cost.
   using EachEntry = std::function<bool(QueueEntry)>;
   using EachDamage = std::function<void(const Damage&)>;
   virtual Result<Claimed> claim(const EachEntry& each, const EachDamage& damaged) = 0;

@@ -11,6 +11,7 @@
 #include "mta/base/log.h"
 #include "mta/base/signals.h"
 #include "mta/main/demo_key.h"
+#include "mta/main/restore.h"
 #include "mta/main/worker.h"
 #include "spool/repeats.h"
 
@@ -35,32 +36,6 @@ Result<std::shared_ptr<net::TlsContext>> server_tls(const conf::Config& config) 
   return net::TlsContext::server(config.certificate_file, config.key_file);
 }
 
-// What was queued when the last process ended. No thread runs yet, so the schedulers are called directly.
-Result<spool::Claimed> restore(spool::Store& store, const queue::Dispatcher& dispatcher,
-                               std::vector<std::unique_ptr<Worker>>& workers) {
-  const auto hand_over = [&](spool::QueueEntry entry) {
-    Worker& owner = *workers[dispatcher.shard_of(entry.domain)];
-    owner.scheduler().restore(std::move(entry));
-    return true;
-  };
-  const auto tell = [](const spool::Damage& damage) {
-    if (damage.message && damage.recipient)
-      log::error("spool: damage: message={} recipient=#{}: {}", damage.message->text(), *damage.recipient,
-                 damage.what);
-    else if (damage.message)
-      log::error("spool: damage: message={}: {}", damage.message->text(), damage.what);
-    else
-      log::error("spool: damage: {}", damage.what);
-  };
-  auto claimed = store.claim(hand_over, tell);
-  if (claimed && (claimed->rebuilt > 0 || claimed->lost > 0))
-    log::error(
-        "spool: of the queue {} recipients are delivered although their record is damaged, and {} are "
-        "lost to it: relayctl spool check says more, and spool export saves what can be saved",
-        claimed->rebuilt, claimed->lost);
-  return claimed;
-}
-
 Result<void> check_ports(const conf::Config& config) {
   for (const auto& at : config.submission.listeners) {
     if (auto free = net::Listener::check_free(at.address, at.port); !free) return free;
@@ -71,14 +46,18 @@ Result<void> check_ports(const conf::Config& config) {
   return {};
 }
 
-void run_until_told(const conf::Config& config, std::vector<std::unique_ptr<Worker>>& workers,
-                    std::future<void> told) {
-  std::vector<std::jthread> threads;
-  for (auto& worker : workers) threads.emplace_back([&worker] { worker->run(); });
-  log::info("ready: {} loops", workers.size());
-  told.wait();
-  log::info("stopping");
-  for (auto& worker : workers) worker->finish(config.shutdown_grace);
+// What was queued when the last process ended. Commands wait for it: they would miss what is not there yet.
+void bring_back(spool::Store& store, queue::Dispatcher& dispatcher, Arrivals& arrivals,
+                const std::future<void>& told) {
+  const auto stop = [&told] { return told.wait_for(std::chrono::seconds(0)) == std::future_status::ready; };
+  const auto restored = restore(store, dispatcher, arrivals, stop);
+  if (!restored)
+    log::error("the queue could not be read to its end, some of it waits for the next start: {}",
+               restored.error().message);
+  else if (restored->recipients > 0 && !stop())
+    log::info("{} recipients are still queued from before", restored->recipients);
+  arrivals.stop();
+  dispatcher.take_commands();
 }
 
 }  // namespace
@@ -122,7 +101,8 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   if (!keys) return refuse(keys.error());
   const queue::Router router(config.routes);
   queue::Dispatcher dispatcher(router);
-  intake::Intake intake(config.intake, writer, dispatcher);
+  Arrivals arrivals(writer);
+  intake::Intake intake(config.intake, arrivals, dispatcher);
 
   Monitor monitor({**store, writer, in_flight, intake, dispatcher},
                   {options.version, started, config.spool.durability, repeats.size()});
@@ -136,15 +116,21 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
     dispatcher.add(*loop, (*worker)->scheduler());
     workers.push_back(std::move(*worker));
   }
-  auto restored = restore(**store, dispatcher, workers);
-  if (!restored) return refuse(restored.error());
-  if (restored->recipients > 0) log::info("{} recipients are still queued from before", restored->recipients);
   for (auto& worker : workers) {
     if (auto listening = worker->listen(worker == workers.front()); !listening)
       return refuse(listening.error());
   }
   workers.front()->keep_purging();
-  run_until_told(config, workers, std::move(told));
+  dispatcher.hold_commands();
+  {
+    std::vector<std::jthread> threads;
+    for (auto& worker : workers) threads.emplace_back([&worker] { worker->run(); });
+    log::info("ready: {} loops", workers.size());
+    bring_back(**store, dispatcher, arrivals, told);
+    told.wait();
+    log::info("stopping");
+    for (auto& worker : workers) worker->finish(config.shutdown_grace);
+  }
   log::info("stopped");
   return 0;
 }

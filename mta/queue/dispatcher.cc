@@ -51,13 +51,40 @@ void Dispatcher::enqueue(const spool::MessagePtr& message) {
     });
 }
 
-void Dispatcher::restore(spool::QueueEntry entry) {
-  const Shard& shard = shards_[shard_of(entry.domain)];
-  shard.loop->post([scheduler = shard.scheduler, one = std::move(entry)] { scheduler->restore(one); });
+void Dispatcher::restore(std::size_t shard, std::vector<spool::QueueEntry> entries, Task done) const {
+  const Shard& to = shards_[shard];
+  to.loop->post([scheduler = to.scheduler, some = std::move(entries), done = std::move(done)]() mutable {
+    scheduler->restore(some);
+    done();
+  });
+}
+
+void Dispatcher::hold_commands() {
+  const std::lock_guard lock(mutex_);
+  holding_ = true;
+}
+
+void Dispatcher::take_commands() {
+  std::vector<Task> held;
+  {
+    const std::lock_guard lock(mutex_);
+    holding_ = false;
+    held.swap(held_);
+  }
+  for (Task& command : held) command();
 }
 
 void Dispatcher::control(Control what, const Selection& which, Executor& home,
                          std::move_only_function<void(Result<ControlResult>)> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (holding_) {
+      held_.push_back([this, what, which, &home, done = std::move(done)]() mutable {
+        control(what, which, home, std::move(done));
+      });
+      return;
+    }
+  }
   auto sum = std::make_shared<Sum>();
   sum->left = shards_.size();
   sum->done = std::move(done);

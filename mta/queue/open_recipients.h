@@ -53,12 +53,11 @@ class OpenRecipients {
   OpenDomain& domain_of(Slot recipient) { return domains_[recipients_[recipient].domain]; }
   RecipientRef ref(Slot recipient);
   std::size_t size() const { return recipients_.size(); }
+  // Every recipient is in a slot less than slots(), but not every such slot is used.
+  Slot slots() const { return recipients_.end(); }
+  bool used(Slot recipient) const { return recipients_.used(recipient); }
 
   // `f` may remove the recipient it is given.
-  template <class F>
-  void for_each(F f) {
-    recipients_.for_each(f);
-  }
   template <class F>
   void for_each_of(const MessageId& id, F f) {
     const auto found = by_id_.find(id);

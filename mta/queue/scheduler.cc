@@ -40,16 +40,20 @@ void Scheduler::Impl::enqueue(const spool::MessagePtr& message,
   settle();
 }
 
-void Scheduler::Impl::restore(const spool::QueueEntry& entry) {
-  const Slot domain = domain_for(entry.domain);
-  const Slot recipient = all.add(entry.ref.message, entry.accepted, entry.ref.index, domain, entry.attempts);
-  if (recipient == no_slot) return;
-  if (entry.status == spool::Status::held)
-    put(recipient, Place::held);
-  else if (entry.due <= ports.loop.wall())
-    put(recipient, Place::ready);
-  else
-    put(recipient, Place::waiting, instant_of(entry.due));
+void Scheduler::Impl::restore(std::span<const spool::QueueEntry> entries) {
+  const WallTime now = ports.loop.wall();
+  for (const spool::QueueEntry& entry : entries) {
+    const Slot domain = domain_for(entry.domain);
+    const Slot recipient =
+        all.add(entry.ref.message, entry.accepted, entry.ref.index, domain, entry.attempts);
+    if (recipient == no_slot) continue;
+    if (entry.status == spool::Status::held)
+      put(recipient, Place::held);
+    else if (entry.due <= now)
+      put(recipient, Place::ready);
+    else
+      put(recipient, Place::waiting, instant_of(entry.due));
+  }
   settle();
 }
 
@@ -73,7 +77,10 @@ void Scheduler::Impl::put(Slot recipient, Place place, Instant due) {
   const Slot site = all.domain_of(recipient).site;
   const auto active = [](Place p) { return p == Place::ready || p == Place::in_flight; };
   if (r.place == Place::waiting) waiting.remove(recipient);
-  if (r.place == Place::ready) sites[site].ready.unlink(all, recipient);
+  if (r.place == Place::ready) {
+    if (sites[site].expiring == recipient) sites[site].expiring = r.ready_next;
+    sites[site].ready.unlink(all, recipient);
+  }
   std::uint32_t& of_message = all.message_of(recipient).active;
   if (!active(r.place) && active(place)) ++of_message;
   if (active(r.place) && !active(place) && --of_message == 0) bodies.drop(r.message);
@@ -81,7 +88,10 @@ void Scheduler::Impl::put(Slot recipient, Place place, Instant due) {
   if (place != Place::nowhere) ++in_place[static_cast<std::size_t>(place)];
   r.place = place;
   if (place == Place::waiting) waiting.put(recipient, due);
-  if (place == Place::ready) sites[site].ready.push_back(all, recipient);
+  if (place == Place::ready) {
+    sites[site].ready.push_back(all, recipient);
+    sites[site].oldest = std::min(sites[site].oldest, all.message_of(recipient).accepted);
+  }
   mark(site);
 }
 
@@ -129,7 +139,16 @@ void Scheduler::Impl::on_wake() {
   wake_at = never;
   const Instant now = ports.loop.now();
   while (const auto site = backing_off.pop_due(now)) mark(*site);
-  while (const auto recipient = waiting.pop_due(now)) put(*recipient, Place::ready);
+  std::uint32_t left = settings.recipients_per_slice;
+  for (; left > 0; --left) {
+    const auto recipient = waiting.pop_due(now);
+    if (!recipient) break;
+    put(*recipient, Place::ready);
+  }
+  if (left == 0) {  // more may be due: after what else the loop has to do
+    wake_at = Instant::min();
+    ports.loop.post(guarded([this] { on_wake(); }));
+  }
   settle();
 }
 
@@ -169,7 +188,7 @@ void Scheduler::enqueue(const spool::MessagePtr& message, const std::vector<std:
   impl_->enqueue(message, recipients);
 }
 
-void Scheduler::restore(const spool::QueueEntry& entry) { impl_->restore(entry); }
+void Scheduler::restore(std::span<const spool::QueueEntry> entries) { impl_->restore(entries); }
 
 void Scheduler::control(Control what, const Selection& which,
                         std::move_only_function<void(Result<ControlResult>)> done) {

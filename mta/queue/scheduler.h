@@ -22,6 +22,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,9 @@ struct SchedulerSettings {
   // Content in memory for all deliveries of this loop, kept or loaded (queue::Bodies); relayd divides what is
   // configured among its loops. Less makes deliveries wait for each other and read again what was dropped.
   std::uint64_t body_bytes = 256u << 20;
+  // Of very many recipients that come due, expire, are refused or are changed by a command together, so many
+  // are worked on before the loop turns to its other sessions: some milliseconds.
+  std::uint32_t recipients_per_slice = 1000;
   // Of a content whose size is not known yet so much is read at once; a longer one is asked for again when
   // there is room for all of it.
   std::uint64_t load_unasked_bytes = 64u << 10;
@@ -94,8 +98,11 @@ class Scheduler {
 
   // A message just committed; `recipients` are the indices whose sites are this loop's.
   void enqueue(const spool::MessagePtr& message, const std::vector<std::uint32_t>& recipients);
-  void restore(const spool::QueueEntry& entry);  // at start-up, before any new mail is taken
-  // Submits the changes; `done` runs once they are committed.
+  // Open recipients that the store had when the process started; what is known already stays as it is.
+  void restore(std::span<const spool::QueueEntry> entries);
+  // Submits the changes, slice after slice, each when the one before is committed; `done` runs after the
+  // last, or after the first error. Commands on more than one message go one after another. Mail that comes
+  // while one is under way may be changed by it or not.
   void control(Control what, const Selection& which,
                std::move_only_function<void(Result<ControlResult>)> done);
   SchedulerStats stats() const;

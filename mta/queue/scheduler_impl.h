@@ -61,7 +61,7 @@ struct Scheduler::Impl {
 
   // ---- scheduler.cc
   void enqueue(const spool::MessagePtr& message, const std::vector<std::uint32_t>& recipients);
-  void restore(const spool::QueueEntry& entry);
+  void restore(std::span<const spool::QueueEntry> entries);
   void drain(Task done);
   void check_drained();
   Slot domain_for(const std::string& name);
@@ -90,12 +90,14 @@ struct Scheduler::Impl {
   void look_up(Slot site);
   void on_hosts(Slot site, dns::MailHosts found, std::uint16_t port);
   void refuse_all_ready(Slot site, std::string detail);
+  void refuse_some(Slot site);
   void site_failed(Slot site, const Refusal& refusal, std::vector<Slot> recipients,
                    const spool::MessagePtr& message);
   void site_well(Slot site);
   void back_off(Slot site, const std::string& why);
   void unblock(Slot site);
   void expire_ready(Slot site, const std::string& why);
+  void expire_some(Slot site, const std::string& why);
   void forget_if_unused(Slot site);
   std::vector<Slot> take_ready(Slot site);
 
@@ -145,7 +147,15 @@ struct Scheduler::Impl {
   // ---- scheduler_control.cc
   void control(Control what, const Selection& which,
                std::move_only_function<void(Result<ControlResult>)> done);
-  bool change(Slot recipient, Control what, spool::SetStatus& operation);
+  struct Command;
+  void change_message(const std::shared_ptr<Command>& command);
+  void begin_command();
+  void change_slice(const std::shared_ptr<Command>& command);
+  void consider(Command& command, Slot recipient, std::vector<spool::SetStatus>& operations);
+  bool change(Slot recipient, Control what, bool rests, spool::SetStatus& operation);
+  void commit(const std::shared_ptr<Command>& command, std::vector<spool::SetStatus> operations);
+  void committed(const std::shared_ptr<Command>& command);
+  static void finish(Command& command);
 
   const Ports ports;
   const SchedulerSettings settings;
@@ -161,9 +171,11 @@ struct Scheduler::Impl {
   bool settling = false;
   Slots<Connection> connections;
   std::deque<Handle> line;  // sites waiting for a connection, the loop's limit being reached
-  SchedulerStats totals;    // the sums since start
+  std::deque<std::shared_ptr<Command>> commands;  // on many messages; the first is under way
+  SchedulerStats totals;                          // the sums since start
   TimerId wake;
   Instant wake_at = never;
+  Task after_commit;  // of the next outcome: the next slice of very many, so that they do not heap up
   bool draining = false;
   Task drained;
 

@@ -121,7 +121,13 @@ void Scheduler::Impl::finish(Slot recipient, spool::Event event, spool::Status s
 void Scheduler::Impl::submit(spool::Operation operation) {
   // Nobody waits for an outcome, so it may share another's commit. If it fails the writer says so, and what
   // memory knows stays true.
-  const bool taken = ports.writer.submit(std::move(operation), ports.loop, {});
+  spool::Committed done;
+  if (after_commit)
+    done = guarded([this, next = std::exchange(after_commit, nullptr)](const Result<void>&) mutable {
+      next();
+      settle();
+    });
+  const bool taken = ports.writer.submit(std::move(operation), ports.loop, std::move(done));
   RELAY_ASSERT(taken);  // the writer never refuses outcomes
 }
 

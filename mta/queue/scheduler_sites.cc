@@ -8,7 +8,7 @@ namespace relay::queue {
 
 void Scheduler::Impl::pump(Slot slot) {
   Site& site = sites[slot];
-  if (!draining) {
+  if (!draining && site.no_mail.empty()) {
     for (std::size_t i = 0; i < site.connections.size() && site.ready.size() > 0; ++i)
       if (connections[site.connections[i]].state == Connection::State::idle) next(site.connections[i]);
     while (wants_connection(slot)) {
@@ -129,13 +129,26 @@ void Scheduler::Impl::on_hosts(Slot slot, dns::MailHosts found, std::uint16_t po
 
 // The domain's own word, valid for all its recipients.
 void Scheduler::Impl::refuse_all_ready(Slot slot, std::string detail) {
+  sites[slot].no_mail = std::move(detail);
+  refuse_some(slot);
+}
+
+void Scheduler::Impl::refuse_some(Slot slot) {
+  Site& site = sites[slot];
   spool::Event event;
   event.stage = "looking up mail hosts";
-  event.host = sites[slot].destination.domain;
-  event.detail = std::move(detail);
+  event.host = site.destination.domain;
+  event.detail = site.no_mail;
   Pauses none;
-  while (sites[slot].ready.size() > 0)
-    conclude(sites[slot].ready.first(), Disposition::failed, event, none, nullptr);
+  std::uint32_t left = settings.recipients_per_slice;
+  for (; left > 0 && site.ready.size() > 0; --left) {
+    if (left == 1)
+      after_commit = [this, at = Handle{slot, sites.generation(slot)}] {
+        if (sites.is(at.slot, at.generation)) refuse_some(at.slot);
+      };
+    conclude(site.ready.first(), Disposition::failed, event, none, nullptr, 0);
+  }
+  if (left > 0) site.no_mail.clear();
 }
 
 // Every host refused or failed. `recipients` were in flight; without any, the next transaction's stand for
@@ -193,12 +206,34 @@ void Scheduler::Impl::site_well(Slot slot) {
   ++site.limit;
 }
 
-// While a site is down its mail makes no attempts of its own, so nothing else ends its time.
+// While a site is down its mail makes no attempts of its own, so nothing else ends its time. Looks at mail
+// only when some can have expired, for there may be a million at a site.
 void Scheduler::Impl::expire_ready(Slot slot, const std::string& why) {
-  for (Slot at = sites[slot].ready.first(); at != no_slot;) {
-    const Slot next = all[at].ready_next;
-    if (expired(at)) expire(at, why, "");
-    at = next;
+  Site& site = sites[slot];
+  if (site.expiring != no_slot || site.ready.size() == 0) return;
+  if (ports.loop.wall() < site.oldest + settings.retry.window) return;
+  site.oldest = WallTime::max();
+  site.expiring = site.ready.first();
+  expire_some(slot, why);
+}
+
+void Scheduler::Impl::expire_some(Slot slot, const std::string& why) {
+  Site& site = sites[slot];
+  auto go_on = [this, at = Handle{slot, sites.generation(slot)}, why] {
+    if (sites.is(at.slot, at.generation)) expire_some(at.slot, why);
+  };
+  for (std::uint32_t left = settings.recipients_per_slice; site.expiring != no_slot; --left) {
+    const Slot at = site.expiring;
+    site.expiring = all[at].ready_next;
+    const bool over = expired(at);
+    if (left == 1 && over) after_commit = go_on;
+    if (over)
+      expire(at, why, "");
+    else
+      site.oldest = std::min(site.oldest, all.message_of(at).accepted);
+    if (left > 1) continue;
+    if (!over) ports.loop.post(guarded([this, go_on] { go_on(), settle(); }));
+    return;
   }
 }
 

@@ -59,9 +59,12 @@ struct Site {
   ReadyList ready;
   Targets targets;
   std::vector<Slot> connections;
-  std::uint32_t limit = 1;     // connections at once, as learnt
-  std::uint32_t credit = 0;    // transactions that went well since the limit last changed
-  std::uint32_t failures = 0;  // in a row; above zero one connection at a time probes
+  std::uint32_t limit = 1;            // connections at once, as learnt
+  std::uint32_t credit = 0;           // transactions that went well since the limit last changed
+  std::uint32_t failures = 0;         // in a row; above zero one connection at a time probes
+  WallTime oldest = WallTime::max();  // no ready recipient was accepted before
+  Slot expiring = no_slot;            // the ready recipient to be looked at next for its expiry
+  std::string no_mail;                // what all ready recipients are being refused with, slice by slice
   bool looking_up = false;
   bool in_line = false;  // for a connection, the loop's limit being reached
   bool dirty = false;    // in the list of sites to be looked at before this turn ends

@@ -46,6 +46,7 @@ class Slots {
   T& operator[](Slot slot) { return cells_[slot].value; }
   const T& operator[](Slot slot) const { return cells_[slot].value; }
   std::size_t size() const { return cells_.size() - free_.size(); }
+  Slot end() const { return static_cast<Slot>(cells_.size()); }  // beyond every slot ever used
   bool used(Slot slot) const { return slot < cells_.size() && cells_[slot].generation % 2 == 1; }
   std::uint32_t generation(Slot slot) const { return cells_[slot].generation; }
   bool is(Slot slot, std::uint32_t generation) const {

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -28,10 +29,16 @@ def wait_until(condition, what, deadline_s=DEADLINE_S):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Outside of the range from which the kernel takes ports for connections, one of which would have it by then."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        first, last = map(int, file.read().split())
+    ports = [*range(10000, first), *range(last + 1, 65536)]
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            port = random.SystemRandom().choice(ports)
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 def accepts(port):

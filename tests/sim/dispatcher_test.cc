@@ -84,7 +84,8 @@ TEST_CASE("the dispatcher restores what the store has") {
   REQUIRE(w.store
               ->claim(
                   [&](spool::QueueEntry entry) {
-                    dispatcher.restore(std::move(entry));
+                    const std::size_t shard = dispatcher.shard_of(entry.domain);
+                    dispatcher.restore(shard, {std::move(entry)}, [] {});
                     return true;
                   },
                   [](const spool::Damage&) {})

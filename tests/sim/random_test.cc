@@ -25,6 +25,7 @@ void day(std::uint64_t seed, const Trouble& trouble) {
   settings.recipients_per_transaction = 1 + static_cast<std::uint32_t>(choice.below(5));
   settings.body_bytes = choice.below(3) * 4000;
   settings.load_unasked_bytes = 500 + 1500 * choice.below(2);
+  settings.recipients_per_slice = 1 + static_cast<std::uint32_t>(choice.below(20));
   World w(seed, settings);
   INFO("RELAY_SIM_SEED=", w.seed);
   for (int domain = 0; domain < 10; ++domain)  // d10 and d11 do not exist

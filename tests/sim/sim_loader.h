@@ -25,6 +25,10 @@ class SimLoader final : public spool::Loader {
     });
   }
 
+  void list_queue(spool::QueueQuery query, Executor& home, Listed done) override {
+    home.post([rows = store_.list_queue(query), done = std::move(done)]() mutable { done(std::move(rows)); });
+  }
+
   // Answers for each load, by its number from 1.
   std::function<Act(std::uint64_t)> act;
   std::uint64_t loads() const { return loads_; }

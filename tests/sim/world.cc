@@ -85,7 +85,7 @@ bool World::start_once() {
       settings);
   const auto claimed = store->claim(
       [&](spool::QueueEntry entry) {
-        scheduler->restore(entry);
+        scheduler->restore({&entry, 1});
         return true;
       },
       [](const spool::Damage& damage) { FAIL(damage.what); });

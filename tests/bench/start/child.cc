@@ -2,13 +2,14 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 
 namespace relay::bench {
 
@@ -27,14 +28,16 @@ Child::Child(const std::vector<std::string>& arguments) : started_(Steady::now()
   std::vector<char*> argv;
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-  const int failed = posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
+  pid_ = fork();
+  if (pid_ == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // it must not outlive a benchmark that gives up
+    dup2(ends[1], STDOUT_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
   close(ends[1]);
-  if (failed != 0) give_up("cannot start " + arguments[0]);
+  if (pid_ < 0) give_up("cannot start " + arguments[0]);
   reader_ = std::thread([this, descriptor = ends[0]] { read_log(descriptor); });
 }
 
@@ -53,6 +56,7 @@ void Child::read_log(int descriptor) {
     const std::string text(buffer);
     if (text.find(" message=msg_") != std::string::npos) continue;
     const std::lock_guard lock(mutex_);
+    if (text.find("[info]") == std::string::npos) std::fputs(text.c_str(), stderr);
     notable_.push_back({seconds_since(started_), text});
     changed_.notify_all();
   }
@@ -85,15 +89,27 @@ double Child::stop() {
   return seconds_since(start);
 }
 
+double Child::cpu() const {
+  std::ifstream stat("/proc/" + std::to_string(pid_) + "/stat");
+  std::string text;
+  std::getline(stat, text);
+  std::istringstream fields(text.substr(text.rfind(')') + 1));
+  std::string skipped;
+  for (int i = 0; i < 11; ++i) fields >> skipped;
+  double user = 0, system = 0;
+  fields >> user >> system;
+  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
 Memory Child::memory() const {
   Memory memory;
   std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
   std::string word;
   while (status >> word) {
     if (word != "VmRSS:" && word != "RssAnon:") continue;
-    std::uint64_t kib = 0;
+    double kib = 0;
     status >> kib;
-    (word == "VmRSS:" ? memory.resident : memory.anonymous) = kib * 1024;
+    (word == "VmRSS:" ? memory.resident : memory.anonymous) = kib / 1024;
   }
   return memory;
 }

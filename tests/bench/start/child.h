@@ -15,8 +15,8 @@ using Steady = std::chrono::steady_clock;
 double seconds_since(Steady::time_point start);
 
 struct Memory {
-  std::uint64_t resident = 0;   // all of it, bytes
-  std::uint64_t anonymous = 0;  // the process's own; the rest are pages of files, the spool's first of all
+  double resident = 0;   // all of it, MiB
+  double anonymous = 0;  // the process's own; the rest are pages of files, the spool's first of all
 };
 
 class Child {
@@ -31,6 +31,7 @@ class Child {
   // SIGTERM; seconds until it has ended.
   double stop();
   Memory memory() const;
+  double cpu() const;  // seconds of processor time so far: what a busy machine does not falsify
 
  private:
   struct Line {

@@ -38,6 +38,27 @@ Accept accept(const Fill& how, std::uint64_t first_recipient, WallTime now, cons
   return {std::make_shared<const Message>(std::move(m)), due ? now : now + later};
 }
 
+void commit(spool::Store& store, std::vector<spool::Operation>& batch) {
+  if (auto applied = store.apply(batch); !applied) give_up(applied.error().message);
+  batch.clear();
+}
+
+void deliver(spool::Store& store, const std::vector<MessageId>& messages, std::uint32_t per_message,
+             WallTime now) {
+  std::vector<spool::Operation> batch;
+  for (const MessageId& id : messages) {
+    for (std::uint32_t i = 0; i < per_message; ++i) {
+      spool::Event event;
+      event.type = spool::EventType::delivered;
+      event.at = now;
+      event.recipient = i;
+      batch.emplace_back(spool::Attempted{{id, i}, event, spool::Status::delivered, now});
+    }
+    if (batch.size() >= 10000) commit(store, batch);
+  }
+  commit(store, batch);
+}
+
 }  // namespace
 
 void fill(const Fill& how) {
@@ -49,12 +70,15 @@ void fill(const Fill& how) {
   const auto body = std::make_shared<const Body>(text);
   const WallTime now = system_wall();
   std::vector<spool::Operation> batch;
+  std::vector<MessageId> messages;
   for (std::uint64_t first = 0; first < how.recipients; first += how.per_message) {
-    batch.emplace_back(accept(how, first, now, body, rng));
-    if (batch.size() < 5000 && first + how.per_message < how.recipients) continue;
-    if (auto applied = (*store)->apply(batch); !applied) give_up(applied.error().message);
-    batch.clear();
+    Accept one = accept(how, first, now, body, rng);
+    messages.push_back(one.message->id);
+    batch.emplace_back(std::move(one));
+    if (batch.size() >= 5000) commit(**store, batch);
   }
+  commit(**store, batch);
+  if (how.deliver) deliver(**store, messages, how.per_message, now);
 }
 
 }  // namespace relay::bench

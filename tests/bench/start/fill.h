@@ -13,6 +13,7 @@ struct Fill {
   std::uint64_t due = 10'000;      // of them due now, at the sink
   std::uint64_t dead = 0;          // of them due now, all at one destination that is down
   std::uint32_t body_bytes = 1000;
+  bool deliver = false;  // all of it in the end, so that the queue is empty and the file has its history
 };
 void fill(const Fill& how);
 

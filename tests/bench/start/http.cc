@@ -13,18 +13,35 @@
 #include "tests/bench/start/child.h"
 
 namespace relay::bench {
+namespace {
 
-Http Http::tcp(std::uint16_t port) {
-  Http http(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+bool connect_to(int descriptor, std::uint16_t port) {
   sockaddr_in at{};
   at.sin_family = AF_INET;
   at.sin_port = htons(port);
   at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return ::connect(descriptor, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0;
+}
+
+}  // namespace
+
+Http Http::tcp(std::uint16_t port) {
+  Http http(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int yes = 1;
   setsockopt(http.descriptor_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-  if (::connect(http.descriptor_, reinterpret_cast<sockaddr*>(&at), sizeof at) != 0)
-    give_up("cannot connect");
+  if (!connect_to(http.descriptor_, port)) give_up("cannot connect");
   return http;
+}
+
+void wait_until_accepting(std::uint16_t port) {
+  for (const auto start = Steady::now(); seconds_since(start) < 60;) {
+    const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool connected = connect_to(descriptor, port);
+    ::close(descriptor);
+    if (connected) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  give_up("nobody listens");
 }
 
 Http Http::local(const std::string& path) {

@@ -29,6 +29,7 @@ class Http {
   std::string buffer_;
 };
 
+void wait_until_accepting(std::uint16_t port);
 // The number behind "name": in a JSON text, the first there is.
 std::uint64_t number_in(const std::string& json, const std::string& name);
 
