@@ -95,6 +95,12 @@ void read_spool(Section s, Config& c) {
   s.path("directory", c.spool.directory);
   s.size("map_size", c.spool.map_bytes, 16 * MiB, 64 * TiB);
   s.size("reserve", c.spool.reserve_bytes, 1 * MiB, 1 * TiB);
+  static constexpr Choice<spool::Durability> promises[] = {{"sync", spool::Durability::sync},
+                                                           {"relaxed", spool::Durability::relaxed}};
+  s.choice("durability", c.spool.durability, promises);
+  s.duration("sync_pause", c.writer.sync_pause, milliseconds(10), minutes(1));
+  s.number("unrecorded", c.delivery.unrecorded, n<std::uint64_t>(100), n<std::uint64_t>(many));
+  s.duration("stop_timeout", c.writer.stop_patience, seconds(1), minutes(10));
   s.size("queue_size", c.writer.queue_bytes, n<std::size_t>(1 * MiB), n<std::size_t>(64 * GiB));
   s.size("batch_size", c.writer.batch_bytes, n<std::size_t>(64 * KiB), n<std::size_t>(1 * GiB));
   s.number("batch_operations", c.writer.batch_operations, n<std::size_t>(1), n<std::size_t>(many));

@@ -1,4 +1,5 @@
-// /admin/v1/messages and /admin/v1/stats: what relayctl shows of any account's mail. Only on the Unix socket.
+// /admin/v1/messages, /admin/v1/stats, /admin/v1/spool and /admin/v1/status: what relayctl shows of any
+// account's mail. Only on the Unix socket.
 #include <filesystem>
 
 #include "relay-api/admin.h"
@@ -71,6 +72,18 @@ void spool_directory(Service& service, Call call) {
   call.answer->json(200, json_spool(path.lexically_normal().string()));
 }
 
+void status(Service& service, Call call) {
+  Query query(call.request.query);
+  if (const auto problem = query.finish()) return call.answer->problem(*problem);
+  const auto counts = service.ports.store.counts();
+  if (!counts) return call.answer->problem(problem_of(counts.error()));
+  service.ports.dispatcher.stats(
+      service.ports.loop, [answer = std::move(call.answer), counts = *counts,
+                           ports = service.ports](const queue::SchedulerStats& queue) {
+        answer->json(200, json_status(ports.about, ports.loop.wall(), ports.writer.stats(), counts, queue));
+      });
+}
+
 constexpr Route routes[] = {
     {"GET", "/admin/v1/messages", Access::socket, list},
     {"GET", "/admin/v1/messages/{id}", Access::socket, show},
@@ -78,6 +91,7 @@ constexpr Route routes[] = {
     {"GET", "/admin/v1/messages/{id}/content", Access::socket, content},
     {"GET", "/admin/v1/stats", Access::socket, stats},
     {"GET", "/admin/v1/spool", Access::socket, spool_directory},
+    {"GET", "/admin/v1/status", Access::socket, status},
 };
 
 }  // namespace

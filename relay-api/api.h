@@ -19,10 +19,19 @@
 #include "relay-api/settings.h"
 #include "spool/loader.h"
 #include "spool/store.h"
+#include "spool/writer.h"
 
 namespace relay::api {
 
 enum class Door { application, administration };
+
+// What does not change while the program runs.
+struct About {
+  std::string version;
+  WallTime started;
+  std::string durability;        // of a commit: "sync"
+  std::uint64_t unrecorded = 0;  // SchedulerSettings::unrecorded
+};
 
 class Api {
  public:
@@ -33,7 +42,9 @@ class Api {
     intake::KeyRing& keys;
     queue::Dispatcher& dispatcher;
     const spool::Store& store;
+    const spool::Writer& writer;
     spool::Loader& loader;
+    About about;
     metrics::Source* metrics = nullptr;  // null: there are none
   };
   using Done = std::move_only_function<void(net::HttpResponse)>;

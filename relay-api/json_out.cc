@@ -201,6 +201,41 @@ std::string json_spool(const std::string& directory) {
   return json::serialize(json::object{{"directory", valid_utf8(directory)}});
 }
 
+std::string json_status(const About& about, WallTime now, const spool::WriterStats& writer,
+                        const spool::Counts& counts, const queue::SchedulerStats& queue) {
+  const auto seconds = [](Duration d) { return std::chrono::duration<double>(d).count(); };
+  const auto mean = [&writer](double sum) {
+    return writer.commits == 0 ? 0.0 : sum / static_cast<double>(writer.commits);
+  };
+  json::object spool{
+      {"state", spool::text(writer.state)},
+      {"reason", writer.reason.empty() ? json::value(nullptr) : json::value(writer.reason)},
+      {"durability", about.durability},
+      {"messages", counts.messages},
+      {"open_recipients", counts.queued},
+      {"unrecorded", writer.unrecorded},
+      {"unrecorded_limit", about.unrecorded},
+      {"lost", writer.lost},
+      {"damaged", writer.damaged},
+      {"commits", writer.commits},
+      {"commits_refused", writer.refusals},
+      {"last_commit_at", writer.commits > 0 ? moment(writer.last_commit) : json::value(nullptr)},
+      {"operations_per_commit", mean(writer.batch_operations.sum())},
+      {"seconds_per_commit", mean(writer.commit_seconds.sum())},
+      {"waiting_bytes", writer.waiting_bytes},
+      {"oldest_waiting_seconds", seconds(writer.oldest_waiting)}};
+  return json::serialize(
+      json::object{{"version", about.version},
+                   {"started_at", moment(about.started)},
+                   {"uptime_seconds", std::chrono::floor<std::chrono::seconds>(now - about.started).count()},
+                   {"spool", std::move(spool)},
+                   {"queue", json::object{{"open", queue.open},
+                                          {"ready", queue.ready},
+                                          {"in_flight", queue.in_flight},
+                                          {"held", queue.held},
+                                          {"connections", queue.connections}}}});
+}
+
 std::string json_keys(const std::vector<spool::ApiKey>& keys) {
   json::array data;
   for (const auto& key : keys) data.push_back(key_object(key));

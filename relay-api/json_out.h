@@ -5,6 +5,7 @@
 
 #include "mta/intake/keys.h"
 #include "mta/queue/scheduler.h"
+#include "relay-api/api.h"
 #include "spool/types.h"
 
 namespace relay::api {
@@ -19,6 +20,9 @@ std::string json_queue(const std::vector<spool::QueueRow>& rows, bool more);
 std::string json_control(const queue::ControlResult& result);
 std::string json_stats(const spool::Counts& counts, const queue::SchedulerStats& stats);
 std::string json_spool(const std::string& directory);
+// About the relay itself: what it is, how its storage fares, and the queue.
+std::string json_status(const About& about, WallTime now, const spool::WriterStats& writer,
+                        const spool::Counts& counts, const queue::SchedulerStats& queue);
 std::string json_keys(const std::vector<spool::ApiKey>& keys);
 std::string json_key(const spool::ApiKey& key);
 std::string json_created_key(const intake::KeyRing::Created& created);  // holds the secret: shown once

@@ -10,18 +10,26 @@
 namespace relay::api {
 namespace {
 
-// What intake refused, by its SMTP code, as HTTP says it.
-Problem refusal(const wire::Reply& reply, std::uint32_t retry_after) {
+// What intake refused as HTTP says it.
+Problem refusal_problem(const intake::Refusal& refusal, std::uint32_t retry_after) {
   std::string detail;  // the sentence alone: SMTP's codes mean nothing here
-  for (const std::string& line : reply.lines) detail += (detail.empty() ? "" : " ") + line;
+  for (const std::string& line : refusal.reply.lines) detail += (detail.empty() ? "" : " ") + line;
   if (!detail.ends_with('.')) detail += '.';
-  if (reply.code == 552) return {413, "content_too_large", detail, {}, {}};
-  // 4.5.3, too many recipients: over SMTP the rest may follow in another transaction; here nothing was taken.
-  if (reply.enhanced == "4.5.3" || reply.enhanced == "5.5.3")
-    return {422, "too_many_recipients", detail, {}, {}};
-  if (reply.code < 500)
-    return {503, "out_of_room", detail, {}, {{"Retry-After", std::to_string(retry_after)}}};
-  return {422, "refused", detail, {}, {}};
+  const std::vector<std::pair<std::string, std::string>> later{{"Retry-After", std::to_string(retry_after)}};
+  using enum intake::Refused;
+  switch (refusal.reason) {
+    case too_large:
+    case header_too_large: return {413, "content_too_large", detail, {}, {}};
+    // Over SMTP the rest may follow in another transaction; here nothing was taken.
+    case too_many_recipients: return {422, "too_many_recipients", detail, {}, {}};
+    case no_recipients:
+    case loop: return {422, "refused", detail, {}, {}};
+    case full: return {507, "insufficient_storage", detail, {}, later};  // RFC 4918 11.5
+    case busy: return {503, "overloaded", detail, {}, later};
+    case unavailable:
+    case failed: break;
+  }
+  return {503, "storage_unavailable", detail, {}, later};
 }
 
 std::string make_message_id(Service& service) {
@@ -31,6 +39,9 @@ std::string make_message_id(Service& service) {
 }
 
 void send(Service& service, Call call) {
+  const std::uint32_t retry_after = service.settings.retry_after_seconds;
+  if (const auto refusal = service.ports.intake.turn_away())
+    return call.answer->problem(refusal_problem(*refusal, retry_after));
   if (const auto problem = refuse_unless_json(call.request)) return call.answer->problem(*problem);
   auto request = read_message(call.request.body, service.settings);
   if (!request) return call.answer->problem(request.error());
@@ -48,12 +59,11 @@ void send(Service& service, Call call) {
   submission.protocol = call.request.tls ? "HTTPS" : "HTTP";
   service.ports.intake.accept(
       std::move(submission), service.ports.loop, service.ports.rng,
-      [answer = std::move(call.answer),
-       retry_after = service.settings.retry_after_seconds](const intake::AcceptResult& result) {
+      [answer = std::move(call.answer), retry_after](const intake::AcceptResult& result) {
         if (result)
           answer->json(202, json_accepted(result->id));
         else
-          answer->problem(refusal(result.error(), retry_after));
+          answer->problem(refusal_problem(result.error(), retry_after));
       });
 }
 

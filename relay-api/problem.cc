@@ -36,6 +36,7 @@ constexpr std::array rows{
     StatusRow{500, "Internal Server Error", "internal_error"},
     StatusRow{501, "Not Implemented", "not_implemented"},
     StatusRow{503, "Service Unavailable", "service_unavailable"},
+    StatusRow{507, "Insufficient Storage", "insufficient_storage"},
     StatusRow{505, "HTTP Version Not Supported", "http_version_not_supported"},
 };
 
@@ -73,9 +74,9 @@ Problem problem_of(const Error& error) {
     case Errc::not_found: return {404, "not_found", error.message + ".", {}, {}};
     case Errc::conflict: return {409, "conflict", error.message + ".", {}, {}};
     case Errc::full:
-      return {503,
-              "out_of_room",
-              "The relay cannot take this now; try again later.",
+      return {507,
+              "insufficient_storage",
+              "The relay has no room for this now; try again later.",
               {},
               {{"Retry-After", "30"}}};
     case Errc::unavailable:

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "mta/base/result.h"
 #include "spool/store.h"
@@ -27,6 +28,8 @@ enum class Durability {
   relaxed,  // power cuts, but for the commits since the last sync()
   none,     // nothing else: simulation and tests alone, never from a configuration
 };
+
+std::string_view text(Durability durability);  // "sync"
 
 struct LmdbSettings {
   std::string directory;                  // made if missing, mode 0700

@@ -9,6 +9,15 @@
 #include "spool/lmdb_env.h"
 
 namespace relay::spool {
+
+std::string_view text(Durability durability) {
+  switch (durability) {
+    case Durability::sync: return "sync";
+    case Durability::relaxed: return "relaxed";
+    case Durability::none: return "none";
+  }
+  return "unknown";
+}
 namespace {
 
 std::unexpected<Error> final_failure(int code, std::string_view doing) {

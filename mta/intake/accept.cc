@@ -26,11 +26,6 @@ void merge_equal_recipients(std::vector<wire::Recipient>& recipients) {
   std::erase_if(recipients, [&](const wire::Recipient& r) { return !seen.insert(r.address).second; });
 }
 
-struct Refusal {
-  Refused reason;
-  wire::Reply reply;
-};
-
 std::optional<Refusal> check(const IntakeSettings& settings, const Submission& submission,
                              const wire::HeaderScan& headers) {
   if (submission.envelope.recipients.empty())
@@ -102,9 +97,32 @@ spool::MessagePtr make_message(const IntakeSettings& settings, Submission submis
   return message;
 }
 
-wire::Reply refusal(const Error& error) {
-  if (error.code == Errc::full) return reply(452, "4.3.1", "Insufficient storage, try again later");
-  return reply(451, "4.3.0", "The message could not be stored, try again later");
+Refused reason_of(spool::WriterState state) {
+  switch (state) {
+    case spool::WriterState::busy: return Refused::busy;
+    case spool::WriterState::full: return Refused::full;
+    case spool::WriterState::unavailable: return Refused::unavailable;
+    case spool::WriterState::accepting:
+    case spool::WriterState::failed: break;
+  }
+  return Refused::failed;
+}
+
+Refused reason_of(const Error& error) {
+  if (error.code == Errc::full) return Refused::full;
+  return error.code == Errc::unavailable ? Refused::unavailable : Refused::failed;
+}
+
+// What the store's trouble is to a sender: RFC 3463 3.4, X.3.1 mail system full, X.3.0 other.
+Refusal for_want_of_storage(Refused reason) {
+  switch (reason) {
+    case Refused::busy:
+      return {reason, reply(452, "4.3.1", "Too much mail is waiting to be stored, try again later")};
+    case Refused::full: return {reason, reply(452, "4.3.1", "Insufficient storage, try again later")};
+    case Refused::unavailable:
+      return {reason, reply(452, "4.3.1", "The storage cannot be written to now, try again later")};
+    default: return {reason, reply(451, "4.3.0", "The message could not be stored, try again later")};
+  }
 }
 
 }  // namespace
@@ -118,6 +136,7 @@ std::string_view text(Refused reason) {
     case Refused::loop: return "loop";
     case Refused::busy: return "busy";
     case Refused::full: return "full";
+    case Refused::unavailable: return "unavailable";
     case Refused::failed: return "failed";
   }
   return "unknown";
@@ -133,6 +152,14 @@ IntakeStats Intake::stats() const {
   return stats;
 }
 
+std::optional<Refusal> Intake::turn_away() {
+  const spool::WriterState state = writer_.state();
+  if (state == spool::WriterState::accepting) return std::nullopt;
+  const Refused reason = reason_of(state);
+  refuse(reason);
+  return for_want_of_storage(reason);
+}
+
 void Intake::accept(Submission submission, Loop& home, Rng& rng,
                     std::move_only_function<void(AcceptResult)> done) {
   merge_equal_recipients(submission.envelope.recipients);
@@ -141,7 +168,7 @@ void Intake::accept(Submission submission, Loop& home, Rng& rng,
     refuse(refused->reason);
     log::info("refused account={} key={} reply={}", submission.who.account, submission.who.key,
               refused->reply.text());
-    home.post([done = std::move(done), refused = std::move(refused->reply)]() mutable {
+    home.post([done = std::move(done), refused = std::move(*refused)]() mutable {
       done(std::unexpected(std::move(refused)));
     });
     return;
@@ -156,17 +183,16 @@ void Intake::accept(Submission submission, Loop& home, Rng& rng,
   if (taken) return;
   refuse(Refused::busy);
   log::warn("refused message={}: too much mail waits for the disk", message->id.text());
-  home.post([answer] {
-    (*answer)(std::unexpected(reply(452, "4.3.1", "Too much mail is waiting to be stored, try again later")));
-  });
+  home.post([answer] { (*answer)(std::unexpected(for_want_of_storage(Refused::busy))); });
 }
 
 void Intake::on_committed(const spool::MessagePtr& message, const Result<void>& committed,
                           std::move_only_function<void(AcceptResult)>& done) {
   if (!committed) {
-    refuse(committed.error().code == Errc::full ? Refused::full : Refused::failed);
+    const Refused reason = reason_of(committed.error());
+    refuse(reason);
     log::error("not accepted message={}: {}", message->id.text(), committed.error().message);
-    done(std::unexpected(refusal(committed.error())));
+    done(std::unexpected(for_want_of_storage(reason)));
     return;
   }
   log::info("accepted message={} account={} key={} from={} recipients={} size={} message-id={}",

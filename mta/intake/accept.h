@@ -10,6 +10,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,28 @@ struct Accepted {
   MessageId id;
   WallTime at;
 };
-using AcceptResult = std::expected<Accepted, wire::Reply>;
+
+// Why mail was refused at this door. What SMTP and HTTP refuse for what it is before they have a message is
+// not counted here.
+enum class Refused {
+  no_recipients,
+  too_many_recipients,
+  too_large,
+  header_too_large,
+  loop,
+  busy,         // too much waits for its commit
+  full,         // no room
+  unavailable,  // the store cannot be written now
+  failed,       // it could not be stored, and will not be before a restart
+};
+inline constexpr std::size_t refusals = 9;
+std::string_view text(Refused reason);  // "too_large"
+
+struct Refusal {
+  Refused reason;
+  wire::Reply reply;  // as SMTP says it
+};
+using AcceptResult = std::expected<Accepted, Refusal>;
 
 struct IntakeSettings {
   std::string host_name;  // in Received and in made-up Message-IDs
@@ -46,21 +68,6 @@ struct IntakeSettings {
   std::size_t header_bytes = 256 * 1024;  // of the header section: real ones are under 64 KiB
   std::uint32_t received_hops = 100;      // RFC 5321 6.3: loop detection by counting, at least 100
 };
-
-// Why mail was refused at this door. What SMTP and HTTP refuse before they have a message is not counted
-// here.
-enum class Refused {
-  no_recipients,
-  too_many_recipients,
-  too_large,
-  header_too_large,
-  loop,
-  busy,    // too much waits for its commit
-  full,    // no room
-  failed,  // it could not be stored
-};
-inline constexpr std::size_t refusals = 8;
-std::string_view text(Refused reason);  // "too_large"
 
 struct IntakeStats {
   std::uint64_t from_smtp = 0, from_http = 0;  // messages accepted
@@ -74,6 +81,9 @@ class Intake {
   Intake(IntakeSettings settings, spool::Writer& writer, queue::Dispatcher& dispatcher)
       : settings_(std::move(settings)), writer_(writer), dispatcher_(dispatcher) {}
   void accept(Submission submission, Loop& home, Rng& rng, std::move_only_function<void(AcceptResult)> done);
+  // Whether new mail would be refused now whatever it is, as the store is known to take none: for a way in
+  // that can say so before the content is sent. Counts it if so. Any thread.
+  std::optional<Refusal> turn_away();
   IntakeStats stats() const;  // any thread
 
  private:

@@ -18,12 +18,24 @@ constexpr std::array table{
     Metric{"relay_process_max_fds", gauge, "The most files and connections that may be open"},
 
     Metric{"relay_spool_failed", gauge, "1 after a commit has failed for good: nothing is accepted any more"},
+    Metric{"relay_spool_state", gauge,
+           "1 for the state in force: whether new mail can be stored, or why not"},
     Metric{"relay_spool_durability", gauge,
            "1 for the mode in force: what a commit has survived when it is done"},
     Metric{"relay_spool_commits_total", counter, "Commits made"},
     Metric{"relay_spool_operations_total", counter, "Operations in those commits"},
     Metric{"relay_spool_stale_operations_total", counter,
            "Operations that changed nothing, as their recipient was finished already"},
+    Metric{"relay_spool_refused_commits_total", counter, "Commits the disk did not take"},
+    Metric{"relay_spool_unrecorded_outcomes", gauge,
+           "Outcomes of deliveries that the spool does not have yet"},
+    Metric{
+        "relay_spool_lost_outcomes_total", counter,
+        "Outcomes that will not be recorded, as the spool has failed: they are tried again after a restart"},
+    Metric{"relay_spool_damaged_operations_total", counter,
+           "Operations that failed alone, having met damage"},
+    Metric{"relay_spool_damaged_at_start_recipients", gauge,
+           "Queued recipients whose record was found damaged at the start, by what became of them"},
     Metric{"relay_spool_commit_duration_seconds", histogram, "How long a commit took, with its syncs"},
     Metric{"relay_spool_batch_operations", histogram, "Operations in one commit"},
     Metric{"relay_spool_waiting_bytes", gauge, "Mail and outcomes submitted and not yet committed"},
@@ -44,6 +56,7 @@ constexpr std::array table{
            "twice"},
 
     Metric{"relay_queue_recipients", gauge, "Open recipients in memory, by where they are"},
+    Metric{"relay_queue_body_bytes", gauge, "Content of mail in memory, for its first attempt or being sent"},
     Metric{"relay_queue_connections", gauge, "Connections to hosts, open or being opened"},
     Metric{"relay_queue_outcomes_total", counter, "Attempts ended, by what became of the recipient"},
     Metric{"relay_queue_in_doubt_total", counter,
@@ -81,22 +94,23 @@ void add_process(metrics::Page& page, const Snapshot& s) {
   page.add(metric("relay_process_max_fds"), number(s.process.open_files_limit));
 }
 
-std::string_view mode(spool::Durability durability) {
-  switch (durability) {
-    case spool::Durability::sync: return "sync";
-    case spool::Durability::relaxed: return "relaxed";
-    case spool::Durability::none: return "none";
-  }
-  return "unknown";
-}
-
 void add_writer(metrics::Page& page, const Snapshot& s) {
   const spool::WriterStats& w = s.writer;
   page.add(metric("relay_spool_failed"), w.state == spool::WriterState::failed ? 1 : 0);
-  page.add(metric("relay_spool_durability"), 1, {{"mode", mode(s.durability)}});
+  using enum spool::WriterState;
+  for (const spool::WriterState state : {accepting, busy, full, unavailable, failed})
+    page.add(metric("relay_spool_state"), w.state == state ? 1 : 0, {{"state", spool::text(state)}});
+  page.add(metric("relay_spool_durability"), 1, {{"mode", spool::text(s.durability)}});
   page.add(metric("relay_spool_commits_total"), number(w.commits));
   page.add(metric("relay_spool_operations_total"), number(w.operations));
   page.add(metric("relay_spool_stale_operations_total"), number(w.stale));
+  page.add(metric("relay_spool_refused_commits_total"), number(w.refusals));
+  page.add(metric("relay_spool_unrecorded_outcomes"), number(w.unrecorded));
+  page.add(metric("relay_spool_lost_outcomes_total"), number(w.lost));
+  page.add(metric("relay_spool_damaged_operations_total"), number(w.damaged));
+  const Metric& at_start = metric("relay_spool_damaged_at_start_recipients");
+  page.add(at_start, number(s.claimed.rebuilt), {{"result", "rebuilt"}});
+  page.add(at_start, number(s.claimed.lost), {{"result", "lost"}});
   page.add(metric("relay_spool_commit_duration_seconds"), w.commit_seconds);
   page.add(metric("relay_spool_batch_operations"), w.batch_operations);
   page.add(metric("relay_spool_waiting_bytes"), number(w.waiting_bytes));
@@ -125,6 +139,7 @@ void add_queue(metrics::Page& page, const queue::SchedulerStats& q) {
   page.add(recipients, number(q.ready), {{"place", "ready"}});
   page.add(recipients, number(q.in_flight), {{"place", "in_flight"}});
   page.add(recipients, number(q.held), {{"place", "held"}});
+  page.add(metric("relay_queue_body_bytes"), number(q.body_bytes));
   page.add(metric("relay_queue_connections"), number(q.connections));
   const Metric& outcomes = metric("relay_queue_outcomes_total");
   page.add(outcomes, number(q.delivered), {{"outcome", "delivered"}});

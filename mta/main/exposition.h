@@ -31,6 +31,7 @@ struct Snapshot {
   std::optional<spool::Space> space;    // the same
   spool::InFlightStats in_flight;
   std::uint64_t possible_repeats = 0;
+  spool::Claimed claimed;       // at the start; nothing until it is done
   queue::SchedulerStats queue;  // of all loops
   intake::IntakeStats intake;
   SessionSums smtp, http;

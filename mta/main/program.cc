@@ -46,8 +46,18 @@ Result<void> check_ports(const conf::Config& config) {
   return {};
 }
 
+void warn_of_relaxed(const conf::Config& config) {
+  if (config.spool.durability == spool::Durability::sync) return;
+  log::warn(
+      "spool.durability is relaxed: a power cut or a crash of the machine can lose mail that was "
+      "acknowledged "
+      "within about the last {} ms, and have mail delivered in that time delivered again; the spool itself "
+      "stays whole",
+      std::chrono::duration_cast<std::chrono::milliseconds>(config.writer.sync_pause).count());
+}
+
 // What was queued when the last process ended. Commands wait for it: they would miss what is not there yet.
-void bring_back(spool::Store& store, queue::Dispatcher& dispatcher, Arrivals& arrivals,
+void bring_back(spool::Store& store, queue::Dispatcher& dispatcher, Arrivals& arrivals, Monitor& monitor,
                 const std::future<void>& told) {
   const auto stop = [&told] { return told.wait_for(std::chrono::seconds(0)) == std::future_status::ready; };
   const auto restored = restore(store, dispatcher, arrivals, stop);
@@ -56,6 +66,7 @@ void bring_back(spool::Store& store, queue::Dispatcher& dispatcher, Arrivals& ar
                restored.error().message);
   else if (restored->recipients > 0 && !stop())
     log::info("{} recipients are still queued from before", restored->recipients);
+  if (restored) monitor.restored(*restored);
   arrivals.stop();
   dispatcher.take_commands();
 }
@@ -88,27 +99,32 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   std::size_t count = config.loops > 0 ? config.loops : std::max(1u, std::thread::hardware_concurrency());
   for (std::size_t i = 0; i < count; ++i) loops.push_back(std::make_unique<net::UvLoop>());
 
-  auto store = spool::open_lmdb(config.spool);
-  if (!store) return refuse(store.error());
+  auto opened = spool::open_lmdb(config.spool);
+  if (!opened) return refuse(opened.error());
+  const std::shared_ptr<spool::Store> store =
+      std::move(*opened);  // the writer's too: see ThreadWriter::stop()
+  warn_of_relaxed(config);
   if (!options.demo_key_file.empty()) {
-    if (auto made = ensure_demo_key(options.demo_key_file, **store); !made) return refuse(made.error());
+    if (auto made = ensure_demo_key(options.demo_key_file, *store); !made) return refuse(made.error());
   }
   spool::InFlight in_flight(config.spool.directory, config.in_flight);
-  const auto repeats = spool::record_repeats(**store, in_flight, system_wall());
-  spool::ThreadWriter writer(**store, config.writer, &in_flight);
-  spool::ThreadLoader loader(**store, config.loader);
-  auto keys = intake::KeyRing::load(**store, writer);
+  const auto repeats = spool::record_repeats(*store, in_flight, system_wall());
+  spool::ThreadWriter writer(store, config.writer, &in_flight);
+  spool::ThreadLoader loader(*store, config.loader);
+  auto keys = intake::KeyRing::load(*store, writer);
   if (!keys) return refuse(keys.error());
   const queue::Router router(config.routes);
   queue::Dispatcher dispatcher(router);
   Arrivals arrivals(writer);
   intake::Intake intake(config.intake, arrivals, dispatcher);
 
-  Monitor monitor({**store, writer, in_flight, intake, dispatcher},
+  Monitor monitor({*store, writer, in_flight, intake, dispatcher},
                   {options.version, started, config.spool.durability, repeats.size()});
 
-  const Shared shared{config,     **store, writer,  loader,        in_flight,     **keys, router,
-                      dispatcher, intake,  monitor, *incoming_tls, *outgoing_tls, count};
+  const api::About about{options.version, started, std::string(spool::text(config.spool.durability)),
+                         config.delivery.unrecorded};
+  const Shared shared{config,     *store, writer,  loader,        in_flight,     **keys, router,
+                      dispatcher, intake, monitor, *incoming_tls, *outgoing_tls, count,  about};
   std::vector<std::unique_ptr<Worker>> workers;
   for (auto& loop : loops) {
     auto worker = Worker::make(shared, *loop);
@@ -126,10 +142,14 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
     std::vector<std::jthread> threads;
     for (auto& worker : workers) threads.emplace_back([&worker] { worker->run(); });
     log::info("ready: {} loops", workers.size());
-    bring_back(**store, dispatcher, arrivals, told);
+    bring_back(*store, dispatcher, arrivals, monitor, told);
     told.wait();
     log::info("stopping");
     for (auto& worker : workers) worker->finish(config.shutdown_grace);
+  }
+  if (!writer.stop()) {
+    log::error("stopped, but for a commit that hangs; what it was to acknowledge is the sender's still");
+    _exit(1);  // a thread is in the store, and what it uses must not go before it
   }
   log::info("stopped");
   return 0;

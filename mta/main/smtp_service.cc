@@ -39,7 +39,8 @@ SmtpService::SmtpService(Ports ports, wire::ServerSettings settings, std::uint32
       sessions_(ports.loop, session_limits),
       settings_(std::move(settings)),
       connections_(connections),
-      tls_(std::move(tls)) {
+      tls_(std::move(tls)),
+      policy_(ports.intake) {
   settings_.offer_starttls = tls_ != nullptr;
 }
 
@@ -102,7 +103,7 @@ void SmtpService::answer(net::SessionId id, const intake::AcceptResult& result) 
   if (result) {
     server->on_accept_result({250, "2.0.0", {"Ok: queued as " + result->id.text()}}, ports_.loop.now());
   } else {
-    server->on_accept_result(result.error(), ports_.loop.now());
+    server->on_accept_result(result.error().reply, ports_.loop.now());
   }
   sessions_.kick(id);
 }

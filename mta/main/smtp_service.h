@@ -16,6 +16,20 @@
 
 namespace relay {
 
+// Refuses MAIL while nothing can be stored, so that no content is sent in vain.
+class StoragePolicy final : public wire::ServerPolicy {
+ public:
+  explicit StoragePolicy(intake::Intake& intake) : intake_(intake) {}
+  std::optional<wire::Reply> on_mail(const wire::Identity*, const std::string&) override {
+    auto refusal = intake_.turn_away();
+    if (!refusal) return std::nullopt;
+    return std::move(refusal->reply);
+  }
+
+ private:
+  intake::Intake& intake_;
+};
+
 class SmtpService {
  public:
   struct Ports {
@@ -49,7 +63,7 @@ class SmtpService {
   wire::ServerSettings settings_;
   std::uint32_t connections_;
   std::shared_ptr<net::TlsContext> tls_;
-  wire::ServerPolicy policy_;
+  StoragePolicy policy_;
   SessionCounts counts_;
   bool going_down_ = false;
 };

@@ -48,8 +48,8 @@ Worker::Worker(const Shared& shared, net::UvLoop& loop, std::unique_ptr<dns::Res
       scheduler_(
           {loop, dialer_, *resolver_, shared.writer, shared.loader, shared.router, rng_, &shared.in_flight},
           delivery_settings(shared)),
-      api_({loop, rng_, shared.intake, shared.keys, shared.dispatcher, shared.store, shared.loader,
-            &shared.monitor},
+      api_({loop, rng_, shared.intake, shared.keys, shared.dispatcher, shared.store, shared.writer,
+            shared.loader, shared.about, &shared.monitor},
            shared.config.api),
       smtp_({loop, rng_, shared.keys, shared.intake}, server_settings(shared.config),
             shared.config.submission.connections, shared.config.sessions, shared.server_tls),

@@ -41,6 +41,7 @@ struct Shared {
   std::shared_ptr<net::TlsContext> server_tls;  // null without a certificate
   std::shared_ptr<net::TlsContext> client_tls;
   std::size_t loops = 1;  // among which the memory for content is divided
+  api::About about;
 };
 
 class Worker {

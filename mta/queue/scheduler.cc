@@ -18,6 +18,7 @@ void Scheduler::Impl::say_goodbye(const Ports& ports, net::SessionId session) {
 
 Scheduler::Impl::~Impl() {
   ports.loop.cancel(wake);
+  ports.loop.cancel(recheck_timer);
   connections.for_each([&](Slot c) {
     ports.loop.cancel(connections[c].idle_timer);
     say_goodbye(ports, connections[c].session);
@@ -150,6 +151,31 @@ void Scheduler::Impl::on_wake() {
     ports.loop.post(guarded([this] { on_wake(); }));
   }
   settle();
+}
+
+// Whether too many outcomes are unrecorded for a transaction to begin.
+bool Scheduler::Impl::paused() {
+  if (recording_lags) return true;  // until recheck() finds otherwise
+  const std::uint64_t unrecorded = ports.writer.unrecorded();
+  if (unrecorded < settings.unrecorded) return false;
+  const spool::WriterStats writer = ports.writer.stats();
+  log::warn("deliveries pause: {} outcomes are not recorded; the spool is {}{}{}", unrecorded,
+            spool::text(writer.state), writer.reason.empty() ? "" : ": ", writer.reason);
+  recording_lags = true;
+  recheck();
+  return true;
+}
+
+void Scheduler::Impl::recheck() {
+  recheck_timer = ports.loop.at(ports.loop.now() + settings.recheck, guarded([this] {
+                                  if (ports.writer.unrecorded() >= settings.unrecorded) return recheck();
+                                  log::info("deliveries go on");
+                                  recording_lags = false;
+                                  sites.for_each([this](Slot site) {
+                                    if (sites[site].ready.size() > 0) mark(site);
+                                  });
+                                  settle();
+                                }));
 }
 
 Instant Scheduler::Impl::instant_of(WallTime t) const {

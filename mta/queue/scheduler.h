@@ -17,8 +17,12 @@
 // after a restart they are ready again, which is the same.
 //
 // A failed commit of an outcome is logged by the writer and changes nothing here: what memory knows is true,
-// and the store may offer the recipient again after a restart. Nothing calls back into a scheduler that is
-// gone; connections it leaves end with QUIT.
+// so no recipient is tried twice in this process, but the store may offer it again after a restart. Of such
+// outcomes there are never many: while the writer has as many unrecorded ones as Settings::unrecorded,
+// whether the store is slow, full, unwritable or failed for good, no transaction begins; what is under way
+// goes on to its end. It is looked at every Settings::recheck, so this ends by itself, but for a failed
+// store, when it lasts until the restart. A crash thus repeats at most so many deliveries, and those under
+// way. Nothing calls back into a scheduler that is gone; connections it leaves end with QUIT.
 #pragma once
 #include <functional>
 #include <memory>
@@ -58,6 +62,10 @@ struct SchedulerSettings {
   // Of a content whose size is not known yet so much is read at once; a longer one is asked for again when
   // there is room for all of it.
   std::uint64_t load_unasked_bytes = 64u << 10;
+  // Outcomes that the store does not have, of all loops together, with which no transaction begins any more.
+  // A second's worth for a fast relay, so that a slow commit does not stop it.
+  std::uint64_t unrecorded = 10000;
+  Duration recheck = std::chrono::milliseconds(100);  // whether they have become fewer
   RetrySettings retry;
   wire::ClientSettings client;
 };

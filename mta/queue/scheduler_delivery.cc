@@ -183,7 +183,7 @@ void Scheduler::Impl::next(Slot slot) {
   if (!c.recipients.empty()) return begin(slot);  // brought along from another session
   const bool others_wait = !line.empty() && c.transactions >= settings.messages_per_turn;
   if (c.transactions >= settings.messages_per_connection || others_wait) return quit(slot);
-  if (!take_message(slot)) return line.empty() ? rest(slot) : quit(slot);
+  if (paused() || !take_message(slot)) return line.empty() ? rest(slot) : quit(slot);
   c.started = ports.loop.now();
   begin(slot);
 }

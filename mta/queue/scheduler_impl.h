@@ -71,6 +71,8 @@ struct Scheduler::Impl {
   void settle();
   void arm();
   void on_wake();
+  bool paused();
+  void recheck();
   std::weak_ptr<int> alive() const { return alive_; }
   Instant instant_of(WallTime t) const;
   WallTime wall_of(Instant t) const;
@@ -173,6 +175,8 @@ struct Scheduler::Impl {
   std::deque<Handle> line;  // sites waiting for a connection, the loop's limit being reached
   std::deque<std::shared_ptr<Command>> commands;  // on many messages; the first is under way
   SchedulerStats totals;                          // the sums since start
+  TimerId recheck_timer;  // armed while nothing may begin because of unrecorded outcomes
+  bool recording_lags = false;
   TimerId wake;
   Instant wake_at = never;
   Task after_commit;  // of the next outcome: the next slice of very many, so that they do not heap up

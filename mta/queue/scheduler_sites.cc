@@ -8,7 +8,7 @@ namespace relay::queue {
 
 void Scheduler::Impl::pump(Slot slot) {
   Site& site = sites[slot];
-  if (!draining && site.no_mail.empty()) {
+  if (!draining && site.no_mail.empty() && !(site.ready.size() > 0 && paused())) {
     for (std::size_t i = 0; i < site.connections.size() && site.ready.size() > 0; ++i)
       if (connections[site.connections[i]].state == Connection::State::idle) next(site.connections[i]);
     while (wants_connection(slot)) {
@@ -63,7 +63,7 @@ bool Scheduler::Impl::room_for_connection(Slot slot) {
 }
 
 void Scheduler::Impl::pump_in_line() {
-  while (!line.empty() && connections.size() < settings.connections && !draining) {
+  while (!line.empty() && connections.size() < settings.connections && !draining && !paused()) {
     const Handle first = line.front();
     line.pop_front();
     if (!sites.is(first.slot, first.generation)) continue;

@@ -94,6 +94,9 @@ void add_key(CLI::App& app, Words& words) {
   CLI::App* revoke = key->add_subcommand("revoke", "Let one count no more");
   revoke->add_option("ID", words.id, "The key's id")->required();
   revoke->callback([&words] { words.command = [&words](Session& s) { return key_revoke(s, words.id); }; });
+  app.add_subcommand("status", "How relayd and its spool fare")->callback([&words] {
+    words.command = [](Session& s) { return status(s); };
+  });
   app.add_subcommand("stats", "Numbers of the queue and of attempts")->callback([&words] {
     words.command = [](Session& s) { return stats(s); };
   });

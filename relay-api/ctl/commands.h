@@ -42,5 +42,6 @@ int key_list(Session& session);
 int key_revoke(Session& session, const std::string& id);
 
 int stats(Session& session);
+int status(Session& session);
 
 }  // namespace relay::ctl

@@ -81,7 +81,8 @@ class World:
         self.relay.ctl("queue", "retry", "--all")
         self.relay.wait_empty()
         repeated = self.settlement.check_end()
+        cancelled = len(self.settlement.cancelled())
         said = sum(self.settlement.said_doubtful.values())
         self.relay.stop()
         return {"acknowledged": self.ledger.count(), "recipients": len(self.arrivals.count), "repeated": repeated,
-                "possible repeats": said, "cancelled": len(self.ledger.cancelled)}
+                "possible repeats": said, "cancelled": cancelled}

@@ -58,7 +58,7 @@ class Client {
     submission.protocol = "ESMTP";
     intake_.accept(std::move(submission), w_.loop, w_.rng, [this](const intake::AcceptResult& result) {
       wire::Reply reply{250, "2.0.0", {"Ok"}};
-      if (!result) reply = result.error();
+      if (!result) reply = result.error().reply;
       code_ = reply.code;
       answered_ = w_.loop.now();
       dialog_.on_accept_result(reply, w_.loop.now());

@@ -158,3 +158,20 @@ TEST_CASE("nothing of the administration is at the applications' door") {
     CHECK(relay.app(std::string(route.method), path, "{}").status == 404);
   }
 }
+
+TEST_CASE("status says what the relay is and how its storage fares, to the administrator alone") {
+  Relay relay;
+  CHECK(relay.app("GET", "/admin/v1/status").status == 404);
+  relay.writer.say(spool::WriterState::full, "the disk sda1 is full");
+  const Got got = relay.admin("GET", "/admin/v1/status");
+  CHECK(got.status == 200);
+  CHECK(got.at("/version") == "1.2.3");
+  CHECK(got.at("/uptime_seconds") == "0");
+  CHECK(got.at("/spool/state") == "full");
+  CHECK(got.at("/spool/reason") == "the disk sda1 is full");
+  CHECK(got.at("/spool/durability") == "sync");
+  CHECK(got.at("/spool/unrecorded_limit") == "10000");
+  CHECK(got.at("/spool/last_commit_at") == "null");
+  CHECK(got.at("/queue/ready") == "0");
+  CHECK(relay.admin("GET", "/admin/v1/status?x=1").status == 400);
+}

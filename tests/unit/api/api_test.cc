@@ -182,12 +182,36 @@ TEST_CASE("a request that is wrong is told everything at once") {
 
 TEST_CASE("what intake refuses is refused in HTTP's terms") {
   Relay relay;
-  SUBCASE("the spool is full: come back") {
+  SUBCASE("too much waits for the disk: come back") {
     relay.writer.refuse = true;
     const Got got = relay.app("POST", "/v1/messages", good);
-    check_problem(got, 503, "out_of_room");
+    check_problem(got, 503, "overloaded");
     CHECK(got.header("Retry-After") == "30");
     CHECK(got.at("/detail").find("4.3.1") == std::string::npos);
+  }
+  SUBCASE("what the store is known to be is said before the request is looked at") {
+    struct Case {
+      spool::WriterState state;
+      int status;
+      const char* code;
+    };
+    for (const auto& [state, status, code] :
+         {Case{spool::WriterState::busy, 503, "overloaded"},
+          Case{spool::WriterState::full, 507, "insufficient_storage"},
+          Case{spool::WriterState::unavailable, 503, "storage_unavailable"},
+          Case{spool::WriterState::failed, 503, "storage_unavailable"}}) {
+      relay.writer.say(state, "the disk sda1 burns");
+      const Got got = relay.app("POST", "/v1/messages", "{");
+      check_problem(got, status, code);
+      CHECK(got.header("Retry-After") == "30");
+      const Got ready = relay.send(Relay::request("GET", "/readyz", "", {}), Door::application);
+      check_problem(ready, 503, code);
+      CHECK(ready.header("Retry-After") == "30");
+      CHECK(ready.text.find("sda1") == std::string::npos);
+      CHECK(relay.app("GET", "/healthz").status == 200);
+    }
+    relay.writer.say(spool::WriterState::accepting, "");
+    CHECK(relay.send(Relay::request("GET", "/readyz", "", {}), Door::application).status == 200);
   }
   SUBCASE("too large") {
     check_problem(relay.app("POST", "/v1/messages",

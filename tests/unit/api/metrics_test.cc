@@ -20,7 +20,15 @@ class OnePage final : public metrics::Source {
 
 Got scrape(Relay& relay, std::vector<std::string> from, const std::string& address, Door door) {
   OnePage source;
-  Api api({relay.loop, relay.rng, relay.intake, *relay.keys, relay.dispatcher, *relay.store, relay.loader,
+  Api api({relay.loop,
+           relay.rng,
+           relay.intake,
+           *relay.keys,
+           relay.dispatcher,
+           *relay.store,
+           relay.writer,
+           relay.loader,
+           {},
            &source},
           {.host_name = "relay.test", .metrics_from = std::move(from)});
   net::HttpRequest request = Relay::request("GET", "/metrics", "", {});

@@ -86,6 +86,7 @@ TEST_CASE("the words become requests") {
            Case{{"key", "list"}, "GET /admin/v1/keys"},
            Case{{"key", "revoke", "k"}, "POST /admin/v1/keys/k/revoke {}"},
            Case{{"stats"}, "GET /admin/v1/stats"},
+           Case{{"status"}, "GET /admin/v1/status"},
        }) {
     CAPTURE(request);
     const Ran ran = run_words(words, {ok("{}")});
@@ -216,4 +217,35 @@ TEST_CASE("moments and sizes in columns") {
   CHECK(size_words(999) == "999 B");
   CHECK(size_words(12'400) == "12.4 kB");
   CHECK(size_words(3'100'000) == "3.1 MB");
+}
+
+TEST_CASE("status is said in sentences, with what to do") {
+  const auto answer = [](const std::string& state, const std::string& reason) {
+    return ok(
+        R"({"version":"1.2.3","started_at":"2026-09-21T14:13:20.000Z","uptime_seconds":93784,"spool":{"state":")" +
+        state + R"(","reason":)" + reason +
+        R"(,"durability":"sync","messages":12,"open_recipients":1,"unrecorded":3,"unrecorded_limit":10000,
+      "lost":0,"damaged":2,"commits":7,"commits_refused":1,"last_commit_at":"2026-09-21T14:17:20.000Z",
+      "operations_per_commit":2.5,"seconds_per_commit":0.0042,"waiting_bytes":2048,"oldest_waiting_seconds":1.25},
+      "queue":{"open":1,"ready":4,"in_flight":5,"held":6,"connections":1}})");
+  };
+  const Ran well = run_words({"status"}, {answer("accepting", "null")});
+  CHECK(well.code == 0);
+  CHECK(well.out ==
+        "relayd        1.2.3, for 1 d 2 h\n"
+        "spool         takes mail\n"
+        "durability    sync\n"
+        "messages      12, 1 recipient not finished\n"
+        "queue         4 ready, 5 being delivered, 6 held, 1 connection\n"
+        "unrecorded    3 of 10000 outcomes at most, 0 lost\n"
+        "damaged       2 operations\n"
+        "waiting       2.0 kB, the oldest for 1.2 s\n"
+        "commits       7, each of 2.5 operations in 4.2 ms on average; 1 refused\n"
+        "last commit   2026-09-21 14:17:20Z\n");
+  CHECK(run_words({"status"}, {answer("full", "\"no room\"")})
+            .out.find("refuses mail until that has passed: no room\n") != std::string::npos);
+  CHECK(run_words({"status"}, {answer("busy", "\"much waits\"")})
+            .out.find("refuses mail for a moment: much waits\n") != std::string::npos);
+  CHECK(run_words({"status"}, {answer("failed", "\"sync failed\"")})
+            .out.find("restart relayd: sync failed\n") != std::string::npos);
 }

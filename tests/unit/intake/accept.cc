@@ -68,7 +68,7 @@ struct Fixture {
     REQUIRE_FALSE(result->has_value());
     CHECK(writer.waiting.empty());
     CHECK(queue.scheduler.stats().open == before);
-    return result->error();
+    return result->error().reply;
   }
   std::unique_ptr<Intake> intake_;
 };
@@ -291,7 +291,9 @@ TEST_CASE_FIXTURE(Fixture, "what is accepted and what is refused is counted, eac
   writer.full = true;
   counted(submission(), Refused::busy);
   writer.full = false;
-  for (const auto& [code, reason] : {std::pair(Errc::full, Refused::full), {Errc::system, Refused::failed}}) {
+  for (const auto& [code, reason] : {std::pair(Errc::full, Refused::full),
+                                     {Errc::unavailable, Refused::unavailable},
+                                     {Errc::system, Refused::failed}}) {
     start(submission());
     writer.commit(fail(code, "of the test"));
     loop.run();
@@ -305,15 +307,37 @@ TEST_CASE_FIXTURE(Fixture, "a full writer and a failed commit are temporary; not
   CHECK(reply.code == 452);
   CHECK(reply.enhanced == "4.3.1");
   writer.full = false;
-  for (const auto& [code, expected, enhanced] :
-       {std::tuple(Errc::full, 452, "4.3.1"), {Errc::system, 451, "4.3.0"}}) {
+  for (const auto& [code, expected, enhanced] : {std::tuple(Errc::full, 452, "4.3.1"),
+                                                 {Errc::unavailable, 452, "4.3.1"},
+                                                 {Errc::corrupt, 451, "4.3.0"},
+                                                 {Errc::system, 451, "4.3.0"}}) {
     start(submission());
     writer.commit(fail(code, "of the test"));
     loop.run();
     REQUIRE(result.has_value());
     REQUIRE_FALSE(result->has_value());
-    CHECK(result->error().code == expected);
-    CHECK(result->error().enhanced == enhanced);
+    CHECK(result->error().reply.code == expected);
+    CHECK(result->error().reply.enhanced == enhanced);
     CHECK(queue.scheduler.stats().open == 0);
   }
+}
+
+TEST_CASE_FIXTURE(Fixture, "what the store is known to be is said before there is a message, and counted") {
+  Intake intake(settings, writer, queue.dispatcher);
+  CHECK_FALSE(intake.turn_away().has_value());
+  using spool::WriterState;
+  for (const auto& [state, reason, code] : {std::tuple(WriterState::busy, Refused::busy, 452),
+                                            {WriterState::full, Refused::full, 452},
+                                            {WriterState::unavailable, Refused::unavailable, 452},
+                                            {WriterState::failed, Refused::failed, 451}}) {
+    writer.known.state = state;
+    const auto refusal = intake.turn_away();
+    REQUIRE(refusal.has_value());
+    CHECK(refusal->reason == reason);
+    CHECK(refusal->reply.code == code);
+    CHECK(refusal->reply.enhanced == (code == 452 ? "4.3.1" : "4.3.0"));
+    CHECK(intake.stats().refused[static_cast<std::size_t>(reason)] == 1);
+  }
+  writer.known.state = WriterState::accepting;
+  CHECK_FALSE(intake.turn_away().has_value());
 }

@@ -123,10 +123,21 @@ struct Relay {
     intake = std::make_unique<intake::Intake>(config.intake, *writer, *dispatcher);
     monitor = std::make_unique<Monitor>(Monitor::Ports{*store, *writer, *in_flight, *intake, *dispatcher},
                                         Monitor::Facts{"1.2.3", system_wall(), config.spool.durability, 7});
-    worker = std::move(
-                 Worker::make({config, *store, *writer, *loader, *in_flight, *keys, *router, *dispatcher,
-                               *intake, *monitor, nullptr, std::move(net::TlsContext::client(false)).value()},
-                              loop))
+    worker = std::move(Worker::make({config,
+                                     *store,
+                                     *writer,
+                                     *loader,
+                                     *in_flight,
+                                     *keys,
+                                     *router,
+                                     *dispatcher,
+                                     *intake,
+                                     *monitor,
+                                     nullptr,
+                                     std::move(net::TlsContext::client(false)).value(),
+                                     1,
+                                     {}},
+                                    loop))
                  .value();
     dispatcher->add(loop, worker->scheduler());
     const auto listening = worker->listen(true);
