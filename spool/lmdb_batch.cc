@@ -230,7 +230,7 @@ Result<void> Batch::close(const RecipientRef& ref) {
   if (ref.message < progress_.purged_to) progress_.closed_behind.push_back(ref.message);
   const auto erased = erase_all(bodies_, ref.message);
   // Better content that nobody needs any more than an outcome that is not on record.
-  if (!erased && erased.error().code == Errc::corrupt)
+  if (!erased && erased.error().code == Errc::corrupt && txn_->usable())
     log::error("spool: the content of {} is finished with and cannot be removed: {}", ref.message.text(),
                erased.error().message);
   else if (!erased)

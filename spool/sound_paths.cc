@@ -27,7 +27,8 @@ class Walk {
       : pages_(pages), table_(table), depth_(depth) {}
 
   // The page on `level` (1 is the root), whole and with all keys in order and between the bounds.
-  Result<Page> page(PageNumber number, std::size_t level, const Bounds& bounds, std::string& bytes) const {
+  Result<Page> page(PageNumber number, std::size_t level, const Bounds& bounds, std::string& bytes,
+                    bool values = false) const {
     const auto damaged = [&](std::string_view what) {
       return fail(Errc::corrupt,
                   fmt::format("page {} of the spool's table {} is damaged, nothing is written near it: {}",
@@ -45,6 +46,8 @@ class Walk {
       const bool ordered =
           (i == begin || page->key(i - 1) < key) && bounds.first <= key && (!bounds.end || key < *bounds.end);
       if (!ordered) return damaged("its keys are out of order, or not where they belong");
+      if (values && page->leaf() && !inside(page->value(i)))
+        return damaged("a value of it does not lie in the file");
     }
     return *page;
   }
@@ -70,6 +73,12 @@ class Walk {
   }
 
  private:
+  bool inside(const Page::Value& value) const {
+    if (!value.big) return true;
+    const std::uint64_t count = overflow_pages_for(value.bytes, pages_.page_bytes());
+    return pages_.has(value.first) && count <= pages_.last() - value.first + 1;
+  }
+
   const PageSource& pages_;
   Table table_;
   std::size_t depth_;
@@ -116,17 +125,18 @@ void SoundPaths::add(Ranges& ranges, Range range) {
 
 Result<void> SoundPaths::check(const Txn& txn, Table table, std::string_view key, Use use) {
   Known& known = known_[static_cast<std::size_t>(table)];
-  if (covers(use == Use::erase ? known.beside : known.path, key)) return {};
+  const Ranges& enough = use == Use::erase ? known.beside : use == Use::look ? known.values : known.path;
+  if (covers(enough, key)) return {};
   const auto root = txn.root(table);
   if (!root) return std::unexpected(root.error());
   if (root->empty()) {  // all its pages will be this process's
-    add(known.path, {});
-    add(known.beside, {});
+    for (Ranges* ranges : {&known.path, &known.values, &known.beside}) add(*ranges, {});
     return {};
   }
   auto range = walk(txn.environment().pages(), table, *root, key, use);
   if (!range) return std::unexpected(range.error());
   if (use == Use::erase) add(known.beside, *range);
+  if (use == Use::look) add(known.values, *range);
   add(known.path, std::move(*range));
   return {};
 }
@@ -160,7 +170,7 @@ Result<SoundPaths::Range> SoundPaths::walk(const PageSource& pages, Table table,
   Bounds bounds;
   std::string bytes;
   for (std::size_t level = 1;; ++level) {
-    const auto page = tree.page(number, level, bounds, bytes);
+    const auto page = tree.page(number, level, bounds, bytes, use == Use::look);
     if (!page) return std::unexpected(page.error());
     if (page->leaf()) return Range{bounds.first, bounds.end};
     const std::size_t at = child_for(*page, key);

@@ -3,10 +3,11 @@
 // LMDB copies pages it changes into buffers of its own by what their heads say, joins a leaf that has become
 // too empty with its neighbour, and never asks whether a page makes sense: a damaged one would make it write
 // past its buffers or lose sound rows. So the path from the root to a row's leaf is checked by its pages
-// (kinds, bounds and order of all entries), for an erasure also the leaves and branches beside it. What
-// has been found sound, and what this process has written, stays sound for it: a range of keys is looked at
-// once. A range at the right end of a table, where new mail goes, is one range for good, so a busy writer
-// pays for a look into a small map.
+// (kinds, bounds and order of all entries); for a look, which reads the row's value, also where the leaf's
+// long values are, since LMDB gives up the whole transaction over one that is not in the file; for an erasure
+// also the leaves and branches beside it. What has been found sound, and what this process has written, stays
+// sound for it: a range of keys is looked at once. A range at the right end of a table, where new mail goes,
+// is one range for good, so a busy writer pays for a look into a small map.
 //
 // Not synchronized: the writer's thread alone.
 #pragma once
@@ -46,7 +47,9 @@ class SoundPaths {
     std::optional<std::string> end;
   };
   struct Known {
-    Ranges path, beside;  // that have a sound path; whose neighbours are sound too
+    Ranges path;    // that have a sound path
+    Ranges values;  // whose long values lie in the file, too
+    Ranges beside;  // whose neighbours are sound, too
   };
   static bool covers(const Ranges& ranges, std::string_view key);
   static void add(Ranges& ranges, Range range);

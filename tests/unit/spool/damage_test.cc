@@ -1,5 +1,6 @@
 // Records and pages that are not what was written: each costs what lay there, is named, and nothing else.
 #include <algorithm>
+#include <cstring>
 
 #include "tests/unit/spool/damage.h"
 
@@ -293,4 +294,37 @@ TEST_CASE("content from a damaged page is never returned") {
   for (std::uint32_t n = 1; n <= many; ++n) apply(*store, attempted({id(n), 0}, Status::failed));
   CHECK(must(store->counts()).queued == 0);
   CHECK(apply(*store, Purge{at(many + 1)}).purged == many);
+}
+
+TEST_CASE("a value's page number that leads out of the file: outcomes are stored, and purge passes it") {
+  for (const Table table : {Table::bodies, Table::messages}) {
+    CAPTURE(name(table));
+    TempDir directory;
+    {
+      const auto store = open(directory);
+      for (std::uint32_t n = 1; n <= 3; ++n)
+        apply(*store,
+              accept({.number = n, .recipients = n == 2 ? 200u : 1u, .content = some_bytes(6000, n)}));
+    }
+    {
+      RawFile file(directory);
+      const PageNumber value = file.value_pages(table).front(), nowhere = PageNumber{1} << 40;
+      for (const PageNumber leaf : file.leaves(table)) {
+        std::string bytes = file.read(leaf);
+        const std::size_t at =
+            bytes.find(std::string_view(reinterpret_cast<const char*>(&value), sizeof value));
+        if (at == std::string::npos) continue;
+        std::memcpy(bytes.data() + at, &nowhere, sizeof nowhere);
+        file.write(leaf, bytes);
+      }
+    }
+    const auto store = open(directory);
+    for (std::uint32_t n = 1; n <= 3; ++n)
+      for (std::uint32_t i = 0; i < (n == 2 ? 200u : 1u); ++i)
+        CHECK(apply(*store, attempted({id(n), i}, Status::failed)).failed.empty());
+    CHECK(must(store->counts()).queued == 0);
+    apply(*store, accept({.number = 4}), attempted({id(4), 0}, Status::delivered));
+    const auto purged = apply(*store, Purge{at(5)}).purged;
+    CHECK(purged == (table == Table::bodies ? 4 : 0));  // all records stand on the damaged page
+  }
 }
