@@ -10,9 +10,6 @@
 namespace relay::spool {
 namespace {
 
-// The store may take it later; see Store::apply.
-bool may_pass(const Error& error) { return error.code == Errc::full || error.code == Errc::unavailable; }
-
 // What became of one operation of a batch.
 Result<void> result_of(const Result<std::vector<FailedOperation>>& stored, std::size_t index) {
   if (!stored) return std::unexpected(stored.error());

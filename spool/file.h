@@ -2,6 +2,7 @@
 #pragma once
 #include <unistd.h>
 
+#include <string>
 #include <utility>
 
 namespace relay::spool {
@@ -23,5 +24,8 @@ class File {
  private:
   int descriptor_ = -1;
 };
+
+// So that the names in it survive a power cut. 0, or an errno.
+int sync_directory(const std::string& path);
 
 }  // namespace relay::spool

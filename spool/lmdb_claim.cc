@@ -55,21 +55,16 @@ class Slice {
     }
     const RecipientRef ref = recipient_of(queue_.key());
     progress_.missing.erase(ref);
-    const auto payload = queue_.payload();
-    if (const auto row = payload ? decode_queue(*payload) : std::nullopt) {
-      progress_.entries.push_back(entry_of(ref, *row));
-      return;
-    }
-    const std::string what = payload ? queue_.damaged().error().message : payload.error().message;
-    auto rebuilt = rebuild_row(ref, messages_, rest_, events_);
-    if (!rebuilt) {
+    OpenRow read = read_open(queue_, messages_, rest_, events_);
+    if (!read.entry) {
       ++progress_.claimed.lost;
-      return damaged(fmt::format("{}; it is not delivered: {}", what, rebuilt.error().message), ref);
+      return damaged(fmt::format("{}; it is not delivered: {}", read.damage, read.lost), ref);
     }
-    ++progress_.claimed.rebuilt;
-    damaged(fmt::format("{}; it is delivered by what its message and its events say", what), ref);
-    progress_.entries.push_back(entry_of(ref, rebuilt->row));
-    progress_.entries.back().domain = std::move(rebuilt->domain);
+    if (!read.damage.empty()) {
+      ++progress_.claimed.rebuilt;
+      damaged(fmt::format("{}; it is delivered by what its message and its events say", read.damage), ref);
+    }
+    progress_.entries.push_back(std::move(*read.entry));
   }
 
   void damaged(std::string what, const RecipientRef& ref) {

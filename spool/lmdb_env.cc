@@ -6,9 +6,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 
-#include "mta/base/log.h"
+#include "mta/base/process.h"
 
 namespace relay::spool {
 namespace {
@@ -101,9 +100,7 @@ void Environment::worked(std::size_t operations) {
   worked_ += operations;
   if (worked_ < operations_a_look || map_ == nullptr) return;
   worked_ = 0;
-  std::uint64_t all = 0, resident = 0, shared = 0;  // pages; shared are those of files: proc_pid_statm(5)
-  if (!(std::ifstream("/proc/self/statm") >> all >> resident >> shared)) return;
-  if (shared * page_bytes_ <= settings_.mapped_bytes) return;
+  if (process_memory().mapped_bytes <= settings_.mapped_bytes) return;
   ::madvise(const_cast<char*>(map_), settings_.map_bytes, MADV_DONTNEED);
 }
 

@@ -45,11 +45,6 @@ namespace relay::spool {
 // - Damage (MDB_CORRUPTED, MDB_PAGE_NOTFOUND): Errc::corrupt, of the operation that met it.
 std::unexpected<Error> lmdb_failure(int code, std::string_view doing);
 
-// Whether the same may be tried again; nothing has been changed and nothing is in doubt.
-inline bool may_pass(const Error& error) {
-  return error.code == Errc::full || error.code == Errc::unavailable;
-}
-
 class Environment;
 
 class Txn {

@@ -31,11 +31,10 @@ std::string holder(int descriptor) {
   return "another process";
 }
 
-// So that the names in it survive a power cut.
-Result<void> sync_directory(const std::string& path) {
-  const File directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.get() >= 0 && ::fsync(directory.get()) == 0) return {};
-  return fail(Errc::system, fmt::format("could not sync the directory {}: {}", path, reason(errno)));
+Result<void> keep_names(const std::string& directory) {
+  const int code = sync_directory(directory);
+  if (code == 0) return {};
+  return fail(Errc::system, fmt::format("could not sync the directory {}: {}", directory, reason(code)));
 }
 
 }  // namespace
@@ -85,9 +84,9 @@ Result<void> Environment::make_file() {
     return fail(Errc::system, fmt::format("could not make {}: {}", data_file(), reason(errno)));
   std::filesystem::remove_all(aside, error);
   if (settings_.durability == Durability::none) return {};
-  if (auto r = sync_directory(settings_.directory); !r) return r;
+  if (auto r = keep_names(settings_.directory); !r) return r;
   const std::filesystem::path parent = std::filesystem::absolute(settings_.directory, error).parent_path();
-  return error ? Result<void>() : sync_directory(parent.string());
+  return error ? Result<void>() : keep_names(parent.string());
 }
 
 Result<void> Environment::fill_new(const std::string& directory) {

@@ -80,12 +80,12 @@ class Completer {
   void complete(QueueRow& row) {
     const MessageId& id = row.entry.ref.message;
     if (!message_ || message_->id != id) {
-      auto read = this->read(id);
-      if (!read) {
-        if (row.damage.empty()) row.damage = read.error().message;
+      auto record = read_queued(id, messages_, rest_, scratch_);
+      if (!record) {
+        if (row.damage.empty()) row.damage = record.error().message;
         return;
       }
-      message_ = std::move(*read);
+      message_ = std::move(record->message);
     }
     const auto& recipients = message_->envelope.recipients;
     if (row.entry.ref.index >= recipients.size()) {
@@ -99,18 +99,9 @@ class Completer {
     row.size = message_->size;
   }
 
-  Result<RebuiltRow> rebuild(const RecipientRef& ref) { return rebuild_row(ref, messages_, rest_, events_); }
+  OpenRow read(Rows& queue) { return read_open(queue, messages_, rest_, events_); }
 
  private:
-  Result<Message> read(const MessageId& id) {
-    const auto found = messages_.seek(RowKey::message(id).view());
-    if (!found) return std::unexpected(found.error());
-    if (!*found) return fail(Errc::corrupt, "the spool has lost the record of the queued " + id.text());
-    auto record = read_message(messages_, rest_, scratch_);
-    if (!record) return std::unexpected(record.error());
-    return std::move(record->message);
-  }
-
   PageRows messages_, rest_, events_;
   std::optional<Message> message_;
   std::string scratch_;
@@ -146,24 +137,16 @@ class QueueLister {
   }
 
   void row() {
-    const RecipientRef ref = recipient_of(queue_.key());
-    const auto payload = queue_.payload();
-    const auto record = payload ? decode_queue(*payload) : std::nullopt;
+    OpenRow read = completer_.read(queue_);
     QueueRow row;
-    if (record) {
-      row.entry = entry_of(ref, *record);
+    row.damage = std::move(read.damage);
+    if (read.entry) {
+      row.entry = std::move(*read.entry);
     } else {
-      row.damage = payload ? queue_.damaged().error().message : payload.error().message;
-      const auto rebuilt = completer_.rebuild(ref);
-      if (rebuilt) {
-        row.entry = entry_of(ref, rebuilt->row);
-        row.entry.domain = rebuilt->domain;
-      } else {
-        row.entry.ref = ref;
-        row.damage += fmt::format("; {}", rebuilt.error().message);
-      }
+      row.entry.ref = recipient_of(queue_.key());
+      row.damage += fmt::format("; {}", read.lost);
     }
-    const bool known = record || !row.entry.domain.empty();
+    const bool known = row.damage.empty() || !row.entry.domain.empty();
     if (known && query_.domain && row.entry.domain != *query_.domain) return;
     if (known && query_.status && row.entry.status != *query_.status) return;
     completer_.complete(row);
@@ -177,15 +160,6 @@ class QueueLister {
 };
 
 }  // namespace
-
-QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row) {
-  return {.ref = ref,
-          .status = row.status,
-          .due = row.due,
-          .accepted = row.accepted,
-          .attempts = row.attempts,
-          .domain = std::string(row.domain)};
-}
 
 Result<std::vector<MessageView>> LmdbStore::list(const MessageQuery& query) const {
   auto txn = Txn::begin_read(*environment_);

@@ -32,6 +32,13 @@ Result<MessageRecord> read_message(Rows& messages, Rows& rest, std::string& scra
   return std::move(*record);
 }
 
+Result<MessageRecord> read_queued(const MessageId& id, Rows& messages, Rows& rest, std::string& scratch) {
+  const auto found = messages.seek(RowKey::message(id).view());
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return fail(Errc::corrupt, "the spool has lost the record of the queued " + id.text());
+  return read_message(messages, rest, scratch);
+}
+
 namespace {
 
 // Fills a view from rows, one kind after the other.
@@ -163,6 +170,28 @@ Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& re
                 fmt::format("the spool has a damaged row in the queue for {}, which is finished",
                             describe(Table::queue, key.view())));
   return rebuilt;
+}
+
+OpenRow read_open(Rows& queue, Rows& messages, Rows& rest, Rows& events) {
+  const RecipientRef ref = recipient_of(queue.key());
+  const auto entry_of = [&ref](const QueueRecord& row, std::string_view domain) {
+    return QueueEntry{.ref = ref,
+                      .status = row.status,
+                      .due = row.due,
+                      .accepted = row.accepted,
+                      .attempts = row.attempts,
+                      .domain = std::string(domain)};
+  };
+  const auto payload = queue.payload();
+  if (const auto row = payload ? decode_queue(*payload) : std::nullopt)
+    return {.entry = entry_of(*row, row->domain), .damage = {}, .lost = {}};
+  OpenRow open;
+  open.damage = payload ? queue.damaged().error().message : payload.error().message;
+  if (const auto rebuilt = rebuild_row(ref, messages, rest, events))
+    open.entry = entry_of(rebuilt->row, rebuilt->domain);
+  else
+    open.lost = rebuilt.error().message;
+  return open;
 }
 
 }  // namespace relay::spool

@@ -1,6 +1,7 @@
 // What a message's rows say together: the record out of its pieces, and where each recipient stands. Reads
 // only, inside a transaction the caller holds; the rows' cursors are moved.
 #pragma once
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,9 @@ namespace relay::spool {
 
 // The message that `messages` stands on; `scratch` takes the pieces of a long one.
 Result<MessageRecord> read_message(Rows& messages, Rows& rest, std::string& scratch);
+
+// That of an id which has rows in the queue: it is damage if there is none.
+Result<MessageRecord> read_queued(const MessageId& id, Rows& messages, Rows& rest, std::string& scratch);
 
 enum class Detail { recipients, recipients_and_events };
 // The view of a message just read. What of it is damaged is named in the view, the rest is shown.
@@ -42,5 +46,13 @@ struct RebuiltRow {
 // An error if the message cannot be read either, has no such recipient, or its last event is final: then the
 // row's key is damaged too, and it is nobody's.
 Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& rest, Rows& events);
+
+// The recipient that `queue` stands on: as its row says, or rebuilt.
+struct OpenRow {
+  std::optional<QueueEntry> entry;  // none: neither could be had
+  std::string damage;               // of the row, a sentence; empty if it is whole
+  std::string lost;                 // why it could not be rebuilt, if there is no entry
+};
+OpenRow read_open(Rows& queue, Rows& messages, Rows& rest, Rows& events);
 
 }  // namespace relay::spool

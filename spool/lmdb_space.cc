@@ -44,10 +44,8 @@ Result<std::uint64_t> Environment::disk_bytes() const {
 
 // A file that was copied sparsely has holes: parts of its length that the disk has given no blocks for.
 bool Environment::has_holes(std::uint64_t& blocks) const {
-  mdb_filehandle_t file = -1;
-  mdb_env_get_fd(env_.get(), &file);
   struct stat now{};
-  if (::fstat(file, &now) != 0) return true;
+  if (::fstat(file_, &now) != 0) return true;
   const auto length = static_cast<std::uint64_t>(now.st_size);
   blocks = std::min(static_cast<std::uint64_t>(now.st_blocks) * 512, length);
   return blocks < length;
@@ -70,9 +68,7 @@ Result<std::uint64_t> Environment::allocate(std::uint64_t used, std::uint64_t en
   if (*disk < lacking) return allocated_;
   // The last of a disk is not taken ahead of need.
   const std::uint64_t target = std::min(*disk > lacking + 2 * step ? end + step : end, settings_.map_bytes);
-  mdb_filehandle_t file = -1;
-  mdb_env_get_fd(env_.get(), &file);
-  if (::fallocate(file, 0, static_cast<off_t>(allocated_), static_cast<off_t>(target - allocated_)) == 0) {
+  if (::fallocate(file_, 0, static_cast<off_t>(allocated_), static_cast<off_t>(target - allocated_)) == 0) {
     allocated_ = target;
     return allocated_;
   }
@@ -101,9 +97,8 @@ Result<bool> Environment::has_room(std::uint64_t bytes) {
 }
 
 Result<Space> Environment::space() const {
-  mdb_filehandle_t file = -1;
   struct stat now{};
-  if (mdb_env_get_fd(env_.get(), &file) != 0 || ::fstat(file, &now) != 0)
+  if (::fstat(file_, &now) != 0)
     return fail(Errc::system, fmt::format("could not ask for the size of the spool {}: {}",
                                           settings_.directory, std::system_category().message(errno)));
   const auto free = free_bytes();
@@ -121,10 +116,8 @@ Result<Space> Environment::space() const {
 // asked again: can the file grow?
 int Environment::reason_not_to_grow() const {
   constexpr std::uint64_t next_to_nothing = 1u << 20;
-  mdb_filehandle_t file = -1;
-  mdb_env_get_fd(env_.get(), &file);
   struct stat now{};
-  if (::fstat(file, &now) == 0 && ::fallocate(file, 0, now.st_size, next_to_nothing) != 0 &&
+  if (::fstat(file_, &now) == 0 && ::fallocate(file_, 0, now.st_size, next_to_nothing) != 0 &&
       (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
     return errno;
   const auto disk = disk_bytes();

@@ -23,11 +23,8 @@ Result<void> check_open(const Txn& txn, const MessageId& id) {
 
 Result<MessageRecord> read_record(const Txn& txn, const MessageId& id) {
   PageRows messages(txn, Table::messages), rest(txn, Table::rest);
-  const auto found = messages.seek(RowKey::message(id).view());
-  if (!found) return std::unexpected(found.error());
-  if (!*found) return fail(Errc::corrupt, "the spool has lost the record of the queued " + id.text());
   std::string scratch;
-  return read_message(messages, rest, scratch);
+  return read_queued(id, messages, rest, scratch);
 }
 
 std::unexpected<Error> no_room() {

@@ -19,7 +19,6 @@ namespace relay::spool {
 
 // Rows one transaction goes through; a slice takes about a millisecond.
 inline constexpr std::size_t slice_rows = 4096;
-QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row);
 
 class LmdbStore final : public Store {
  public:

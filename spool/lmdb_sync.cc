@@ -44,15 +44,13 @@ Result<void> Environment::settle_meta() {
   constexpr std::string_view doing = "write the spool's newest commit again";
   MDB_envinfo info{};
   mdb_env_info(env_.get(), &info);
-  mdb_filehandle_t file = -1;
-  mdb_env_get_fd(env_.get(), &file);
   std::array<char, 512> meta{};  // LMDB's own part of the page is shorter, and no sector is torn
   const auto offset = static_cast<off_t>((info.me_last_txnid & 1) * page_bytes_);
   const auto size = static_cast<ssize_t>(meta.size());
-  if (::pread(file, meta.data(), meta.size(), offset) != size) return final_failure(EIO, doing);
-  if (const ssize_t put = ::pwrite(file, meta.data(), meta.size(), offset); put != size)
+  if (::pread(file_, meta.data(), meta.size(), offset) != size) return final_failure(EIO, doing);
+  if (const ssize_t put = ::pwrite(file_, meta.data(), meta.size(), offset); put != size)
     return lmdb_failure(put < 0 ? errno : ENOSPC, doing);
-  if (::fdatasync(file) != 0) return final_failure(errno, doing);
+  if (::fdatasync(file_) != 0) return final_failure(errno, doing);
   newest_meta_in_doubt_ = false;
   return {};
 }

@@ -85,4 +85,18 @@ class Page {
   std::size_t size_ = 0;
 };
 
+// Which child of a branch, whose keys are in order, leads to `key`; `less` compares keys.
+template <class Less>
+std::size_t child_for(const Page& branch, std::string_view key, Less less) {
+  std::size_t low = 1, high = branch.size();
+  while (low < high) {
+    const std::size_t middle = (low + high) / 2;
+    if (less(key, branch.key(middle)))
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return low - 1;
+}
+
 }  // namespace relay::spool

@@ -9,15 +9,10 @@
 namespace relay::spool {
 namespace {
 
-constexpr std::size_t id_bytes = 16;
-
 std::string from_to(Table table, const DamagedPage& damaged) {
-  if (table == Table::keys || table == Table::accounts || table == Table::meta) return {};
-  const auto name_of = [](std::string_view key, std::string_view otherwise) {
-    return key.size() >= id_bytes ? message_of(key).text() : std::string(otherwise);
-  };
-  return fmt::format("; it had rows from {} to {}", name_of(damaged.first, "the first message"),
-                     name_of(damaged.end, "the last"));
+  if (!begins_with_id(table)) return {};
+  return fmt::format("; it had rows from {} to {}", id_in(damaged.first, "the first message"),
+                     id_in(damaged.end, "the last"));
 }
 
 }  // namespace

@@ -24,6 +24,14 @@ std::expected<void, PageFault> PageSource::read(PageNumber number, std::string& 
   return {};
 }
 
+std::unexpected<Error> MetaPages::neither(const std::string& path,
+                                          const std::array<std::expected<Meta, std::string>, 2>& metas) {
+  return fail(Errc::corrupt,
+              fmt::format("{} is not an LMDB file, or both of its meta pages are damaged: of the "
+                          "first, {}; of the second, {}",
+                          path, metas[0].error(), metas[1].error()));
+}
+
 MetaPages MetaPages::read(int descriptor) {
   constexpr std::size_t enough = 256;
   MetaPages metas;

@@ -9,6 +9,7 @@
 #include <expected>
 #include <string>
 
+#include "mta/base/result.h"
 #include "spool/page.h"
 
 namespace relay::spool {
@@ -41,6 +42,9 @@ struct MetaPages {
   bool heads_agree() const {
     return heads[0] && heads[1] && heads[0]->page_bytes() == heads[1]->page_bytes();
   }
+  // Of the file `path`, if neither of a pair of these can be read.
+  static std::unexpected<Error> neither(const std::string& path,
+                                        const std::array<std::expected<Meta, std::string>, 2>& metas);
   // The second lies one page in: if the first does not say how large that is, a page of this machine's.
   static MetaPages read(int descriptor);
 };

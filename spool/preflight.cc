@@ -69,11 +69,7 @@ Result<void> Preflight::read_metas() {
                             path_));
   const MetaPages pages = MetaPages::read(descriptor_);
   const auto& metas = pages.heads;
-  if (!metas[0] && !metas[1])
-    return fail(Errc::corrupt,
-                fmt::format("{} is not an LMDB file, or both of its meta pages are damaged: of the "
-                            "first, {}; of the second, {}",
-                            path_, metas[0].error(), metas[1].error()));
+  if (!metas[0] && !metas[1]) return MetaPages::neither(path_, metas);
   for (std::size_t i = 0; i < 2; ++i)
     if (!metas[i]) return unusable(fmt::format("meta page {}: {}", i, metas[i].error()));
   const std::uint64_t page = metas[0]->page_bytes();

@@ -1,6 +1,7 @@
 #include "spool/records.h"
 
 #include <fmt/format.h>
+#include <array>
 
 #include <algorithm>
 #include <cstring>
@@ -94,6 +95,15 @@ RecipientRef recipient_of(std::string_view key) {
 }
 
 std::uint32_t event_number(std::string_view key) { return key.size() >= 24 ? number_at(key, 20) : 0; }
+
+bool begins_with_id(Table table) {
+  return table != Table::meta && table != Table::keys && table != Table::accounts;
+}
+
+std::string id_in(std::string_view key, std::string_view otherwise) {
+  constexpr std::size_t id_bytes = std::tuple_size_v<decltype(MessageId::bytes)>;
+  return key.size() >= id_bytes ? message_of(key).text() : std::string(otherwise);
+}
 
 std::string describe(Table table, std::string_view key) {
   if (table == Table::keys) return fmt::format("key {}", key);

@@ -36,7 +36,9 @@ class RowKey {
 MessageId message_of(std::string_view key);        // of messages, rest, bodies, queue and events
 RecipientRef recipient_of(std::string_view key);   // of queue and events
 std::uint32_t event_number(std::string_view key);  // of events: the sequence
-// "msg_…", "msg_…, recipient 3": for sentences about damage.
+bool begins_with_id(Table table);                  // whether its keys begin with a message's id
+// For sentences about damage: "msg_…" of such a key, or `otherwise` if the key is none; "msg_…, recipient 3".
+std::string id_in(std::string_view key, std::string_view otherwise);
 std::string describe(Table table, std::string_view key);
 
 // ---- payloads ----

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <utility>
 
@@ -84,18 +85,6 @@ class Walk {
   std::size_t depth_;
 };
 
-std::size_t child_for(const Page& branch, std::string_view key) {
-  std::size_t low = 1, high = branch.size();
-  while (low < high) {
-    const std::size_t middle = (low + high) / 2;
-    if (key < branch.key(middle))
-      high = middle;
-    else
-      low = middle + 1;
-  }
-  return low - 1;
-}
-
 }  // namespace
 
 bool SoundPaths::covers(const Ranges& ranges, std::string_view key) {
@@ -173,7 +162,7 @@ Result<SoundPaths::Range> SoundPaths::walk(const PageSource& pages, Table table,
     const auto page = tree.page(number, level, bounds, bytes, use == Use::look);
     if (!page) return std::unexpected(page.error());
     if (page->leaf()) return Range{bounds.first, bounds.end};
-    const std::size_t at = child_for(*page, key);
+    const std::size_t at = child_for(*page, key, std::less<std::string_view>());
     if (use == Use::erase)
       for (std::size_t i = at > beside ? at - beside : 0; i < page->size() && i <= at + beside; ++i)
         if (i != at)

@@ -41,6 +41,12 @@ struct Applied {
   std::vector<FailedOperation> failed = {};  // by index
 };
 
+// Of an error of Store::apply: whether the same may be tried again, as nothing has been changed and nothing
+// is in doubt.
+inline bool may_pass(const Error& error) {
+  return error.code == Errc::full || error.code == Errc::unavailable;
+}
+
 class Store {
  public:
   static constexpr std::uint64_t whole = std::numeric_limits<std::uint64_t>::max();  // of a content: load()

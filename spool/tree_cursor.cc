@@ -131,15 +131,7 @@ std::size_t TreeCursor::child_for(const Level& level, std::string_view key) cons
     while (at > 0 && !(level.in_order(at) && !less(key, page.key(at)))) --at;
     return at;
   }
-  std::size_t low = 1, high = page.size();
-  while (low < high) {
-    const std::size_t middle = (low + high) / 2;
-    if (less(key, page.key(middle)))
-      high = middle;
-    else
-      low = middle + 1;
-  }
-  return low - 1;
+  return spool::child_for(page, key, [this](std::string_view a, std::string_view b) { return less(a, b); });
 }
 
 std::size_t TreeCursor::lower_bound(const Level& level, std::string_view key) const {

@@ -16,11 +16,16 @@ double seconds(const timeval& t) {
 
 }  // namespace
 
+ProcessMemory process_memory() {
+  std::uint64_t all = 0, resident = 0, shared = 0;  // pages; shared are those of files: proc_pid_statm(5)
+  std::ifstream("/proc/self/statm") >> all >> resident >> shared;
+  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return {.resident_bytes = resident * page, .mapped_bytes = shared * page};
+}
+
 ProcessStats process_stats() {
   ProcessStats stats;
-  std::uint64_t all = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> all >> resident;
-  stats.resident_bytes = resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  stats.resident_bytes = process_memory().resident_bytes;
   std::error_code error;
   std::filesystem::directory_iterator files("/proc/self/fd", error);
   // One of them is the directory itself.

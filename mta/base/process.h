@@ -5,6 +5,12 @@
 
 namespace relay {
 
+struct ProcessMemory {
+  std::uint64_t resident_bytes = 0;
+  std::uint64_t mapped_bytes = 0;  // of them, pages of files that the process has mapped
+};
+ProcessMemory process_memory();  // zeros if it cannot be told; one file is read
+
 struct ProcessStats {
   std::uint64_t resident_bytes = 0;
   std::uint64_t open_files = 0;

@@ -28,9 +28,9 @@ namespace {
 constexpr std::size_t slice_bytes = 8u << 20;
 constexpr std::size_t slice_messages = 2000;
 
-std::unexpected<Error> os_failure(std::string_view doing, const std::string& path) {
+std::unexpected<Error> os_failure(std::string_view doing, const std::string& path, int code = errno) {
   return fail(Errc::system,
-              fmt::format("could not {} {}: {}", doing, path, std::system_category().message(errno)));
+              fmt::format("could not {} {}: {}", doing, path, std::system_category().message(code)));
 }
 
 // A file that only its owner may read, and that was not there before.
@@ -91,9 +91,8 @@ class Target {
       if (!stream_->good()) return fail(Errc::system, "could not write to standard output");
       return {};
     }
-    const std::string& path = pairs() ? directory_ : path_;
-    if (pairs()) file_ = spool::File(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (file_.get() < 0 || ::fsync(file_.get()) != 0) return os_failure("sync", path);
+    const int code = pairs() ? spool::sync_directory(directory_) : ::fsync(file_.get()) == 0 ? 0 : errno;
+    if (code != 0) return os_failure("sync", pairs() ? directory_ : path_, code);
     return {};
   }
 

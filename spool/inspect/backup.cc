@@ -84,12 +84,6 @@ Result<void> sound_pages(SpoolFile& file) {
                           file.directory()));
 }
 
-Result<void> sync_directory(const std::string& path) {
-  const File directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.get() < 0 || ::fsync(directory.get()) != 0) return failed("sync", path, errno);
-  return {};
-}
-
 Result<std::uint64_t> copy(SpoolFile& file, bool compact, const std::string& path,
                            const std::function<void(std::uint64_t)>& written) {
   const File data(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -133,14 +127,16 @@ Result<std::uint64_t> backup(SpoolFile& file, const BackupOptions& options,
   if (!partial) return std::unexpected(partial.error());
   const auto bytes = copy(file, options.compact, partial->path() + "/data.mdb", written);
   if (!bytes) return bytes;
-  if (auto r = sync_directory(partial->path()); !r) return std::unexpected(r.error());
+  if (const int code = sync_directory(partial->path()); code != 0)
+    return failed("sync", partial->path(), code);
   if (::renameat2(AT_FDCWD, partial->path().c_str(), AT_FDCWD, destination.c_str(), RENAME_NOREPLACE) != 0 &&
       (errno != EINVAL ||
        ::rename(partial->path().c_str(), destination.c_str()) != 0))  // not on every file system
     return failed("rename the finished backup to", destination.string(), errno);
   partial->keep();
   const auto parent = destination.has_parent_path() ? destination.parent_path() : std::filesystem::path(".");
-  if (auto r = sync_directory(parent.string()); !r) return std::unexpected(r.error());
+  if (const int code = sync_directory(parent.string()); code != 0)
+    return failed("sync", parent.string(), code);
   return bytes;
 }
 

@@ -54,11 +54,7 @@ Result<std::unique_ptr<SpoolFile>> SpoolFile::open(const std::string& directory)
     return fail(Errc::not_found, fmt::format("{} is not a spool: there is no data.mdb in it", directory));
   }
   const MetaPages metas = MetaPages::read(file->data_.get());
-  if (!metas.whole[0] && !metas.whole[1])
-    return fail(Errc::corrupt,
-                fmt::format("{} is not an LMDB file, or both of its meta pages are damaged: of "
-                            "the first, {}; of the second, {}",
-                            path, metas.whole[0].error(), metas.whole[1].error()));
+  if (!metas.whole[0] && !metas.whole[1]) return MetaPages::neither(path, metas.whole);
   for (std::size_t i = 0; i < 2; ++i) {
     if (metas.whole[i])
       file->page_bytes_ = metas.whole[i]->page_bytes();

@@ -12,17 +12,10 @@ namespace {
 
 constexpr std::size_t id_bytes = 16;
 
-bool begins_with_id(Table table) {
-  return table != Table::meta && table != Table::keys && table != Table::accounts;
-}
-
 std::string from(Table table, const DamagedPage& damaged) {
   if (!begins_with_id(table)) return {};
-  const auto name_of = [](std::string_view key, std::string_view otherwise) {
-    return key.size() >= id_bytes ? message_of(key).text() : std::string(otherwise);
-  };
-  return fmt::format("; its rows were from {} to {}", name_of(damaged.first, "the first"),
-                     name_of(damaged.end, "the last"));
+  return fmt::format("; its rows were from {} to {}", id_in(damaged.first, "the first"),
+                     id_in(damaged.end, "the last"));
 }
 
 }  // namespace

@@ -45,9 +45,9 @@ class World:
     def __init__(self, directory, spool=None, extra="", spool_settings=None):
         settings = {"reserve": "4MiB", **(spool_settings or {})}
         with contextlib.ExitStack() as stack:
-            self.later = self.made_sink(directory / "later", stack)
+            self.later = Sink.made(directory / "later", stack)
             self.later.process.kill()
-            self.sink = self.made_sink(directory / "at-once", stack)
+            self.sink = Sink.made(directory / "at-once", stack)
             self.relay = FaultyRelay(directory, self.sink, self.later, spool or directory / "spool", settings, extra)
             stack.callback(lambda: self.relay.kill())
             self.stack = stack.pop_all()
@@ -61,13 +61,6 @@ class World:
 
     def __exit__(self, *exception):
         self.stack.close()
-
-    @staticmethod
-    def made_sink(directory, stack):
-        directory.mkdir()
-        sink = Sink(directory)
-        stack.callback(lambda: sink.process.kill())
-        return sink
 
     def check_nothing_lost(self, after):
         lost = self.settlement.lost()

@@ -93,6 +93,14 @@ class Delivered:
 
 
 class Sink:
+    @classmethod
+    def made(cls, directory, stack):
+        """In a directory of its own, until the stack of contexts unwinds."""
+        directory.mkdir()
+        sink = cls(directory)
+        stack.callback(lambda: sink.process.kill())
+        return sink
+
     def __init__(self, directory):
         self.store = pathlib.Path(directory) / "sink"
         self.store.mkdir(exist_ok=True)

@@ -62,21 +62,14 @@ class Machine:
     def __init__(self, directory, memory, filesystem, rng, durability="sync"):
         self.rng, self.pause, self.cuts = rng, threading.Event(), []
         with contextlib.ExitStack() as stack:
-            self.sink = self.made_sink(memory / "sink", stack)
-            self.parked = self.made_sink(memory / "parked", stack)
+            self.sink = Sink.made(memory / "sink", stack)
+            self.parked = Sink.made(memory / "parked", stack)
             self.parked.stop()
             self.disk = stack.enter_context(Disk(directory, memory, filesystem, rng))
             self.disk.mount()
             self.relay = PoweredRelay(directory, self.sink, self.parked, durability)
             stack.callback(self.relay.kill)
             self.stack = stack.pop_all()
-
-    @staticmethod
-    def made_sink(directory, stack):
-        directory.mkdir()
-        sink = Sink(directory)
-        stack.callback(lambda: sink.process.kill())
-        return sink
 
     def __enter__(self):
         return self

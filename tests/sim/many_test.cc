@@ -18,14 +18,6 @@ queue::SchedulerSettings slices_of_three() {
   return settings;
 }
 
-HostScript down_until(Instant up) {
-  HostScript script;
-  script.act = [up](Point p, const std::string&, Instant now) {
-    return p == Point::connect && now < up ? Act{.kind = Act::Kind::refuse, .text = ""} : Act{};
-  };
-  return script;
-}
-
 std::vector<MessageId> fifty(World& w) {
   std::vector<MessageId> ids;
   for (int i = 0; i < 50; ++i) {

@@ -62,6 +62,15 @@ struct HostScript {
   std::function<Act(Point, const std::string& argument, Instant now)> act;  // none: the usual, always
 };
 
+// Cannot be reached until then.
+inline HostScript down_until(Instant up) {
+  HostScript script;
+  script.act = [up](Point p, const std::string&, Instant now) {
+    return p == Point::connect && now < up ? Act{.kind = Act::Kind::refuse, .text = ""} : Act{};
+  };
+  return script;
+}
+
 class SimHost {
  public:
   explicit SimHost(HostScript behaviour) : script(std::move(behaviour)) {}

@@ -24,14 +24,6 @@ HostScript at(Point point, Act what, std::uint32_t times = UINT32_MAX) {
   return script;
 }
 
-HostScript down_until(Instant up) {
-  HostScript script;
-  script.act = [up](Point p, const std::string&, Instant now) {
-    return p == Point::connect && now < up ? act(Act::Kind::refuse) : Act{};
-  };
-  return script;
-}
-
 }  // namespace
 
 TEST_CASE("greylisting: deferred, then delivered by the retry") {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mta/queue/dispatcher.h"
+#include "tests/unit/spool/null_store.h"
 #include "tests/unit/support/test_loop.h"
 
 namespace relay::test {
@@ -39,26 +40,12 @@ class FakeWriter final : public spool::Writer {
   spool::WriterStats known;
 };
 
-class FakeStore final : public spool::Store {
+class FakeStore final : public spool::test::NullStore {
  public:
-  Result<spool::Applied> apply(std::span<const spool::Operation>) override { return spool::Applied{}; }
-  Result<std::optional<spool::MessageView>> find(MessageId) const override { return std::nullopt; }
-  Result<spool::MessagePtr> load(MessageId, std::uint64_t) const override {
-    return fail(Errc::not_found, "no");
-  }
-  Result<std::vector<spool::MessageView>> list(const spool::MessageQuery&) const override {
-    return std::vector<spool::MessageView>();
-  }
-  Result<std::vector<spool::QueueRow>> list_queue(const spool::QueueQuery&) const override {
-    return std::vector<spool::QueueRow>();
-  }
-  Result<spool::Counts> counts() const override { return spool::Counts{}; }
-  Result<spool::Space> space() const override { return spool::Space{}; }
   Result<std::vector<spool::ApiKey>> keys() const override {
     if (broken) return fail(Errc::corrupt, "the key record x fails its checksum");
     return stored_keys;
   }
-  Result<spool::Claimed> claim(const EachEntry&, const EachDamage&) override { return spool::Claimed{}; }
 
   std::vector<spool::ApiKey> stored_keys;
   bool broken = false;

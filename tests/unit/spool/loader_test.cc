@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "spool/lmdb_store.h"
+#include "tests/unit/spool/null_store.h"
 #include "tests/unit/spool/support.h"
 #include "tests/unit/support/test_loop.h"
 
@@ -19,21 +20,13 @@ using relay::test::TestLoop;
 namespace {
 
 // A store whose loads wait until they are let go.
-class SlowStore final : public Store {
+class SlowStore final : public NullStore {
  public:
   Result<MessagePtr> load(MessageId wanted, std::uint64_t) const override {
     ++entered;
     let.acquire();
     return fail(Errc::not_found, wanted.text());
   }
-  Result<Applied> apply(std::span<const Operation>) override { return Applied{}; }
-  Result<std::optional<MessageView>> find(MessageId) const override { return std::nullopt; }
-  Result<std::vector<MessageView>> list(const MessageQuery&) const override { return {}; }
-  Result<std::vector<QueueRow>> list_queue(const QueueQuery&) const override { return {}; }
-  Result<Counts> counts() const override { return Counts{}; }
-  Result<Space> space() const override { return Space{}; }
-  Result<std::vector<ApiKey>> keys() const override { return {}; }
-  Result<Claimed> claim(const EachEntry&, const EachDamage&) override { return Claimed{}; }
 
   mutable std::counting_semaphore<> let{0};
   mutable std::atomic<int> entered{0};

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "spool/writer.h"
+#include "tests/unit/spool/null_store.h"
 #include "tests/unit/spool/support.h"
 
 namespace relay::spool::test {
@@ -53,7 +54,7 @@ class Home final : public Executor {
 };
 
 // Records the batches it is given; holds a batch back while closed; answers as told.
-class FakeStore final : public Store {
+class FakeStore final : public NullStore {
  public:
   using Answer = std::function<Result<Applied>(std::span<const Operation>)>;
 
@@ -117,15 +118,6 @@ class FakeStore final : public Store {
     const std::lock_guard lock(mutex_);
     return batches_;
   }
-
-  Result<std::optional<MessageView>> find(MessageId) const override { return std::nullopt; }
-  Result<MessagePtr> load(MessageId, std::uint64_t) const override { return fail(Errc::not_found, "fake"); }
-  Result<std::vector<MessageView>> list(const MessageQuery&) const override { return {}; }
-  Result<std::vector<QueueRow>> list_queue(const QueueQuery&) const override { return {}; }
-  Result<Counts> counts() const override { return Counts{}; }
-  Result<Space> space() const override { return Space{}; }
-  Result<std::vector<ApiKey>> keys() const override { return {}; }
-  Result<Claimed> claim(const EachEntry&, const EachDamage&) override { return Claimed{}; }
 
  private:
   static std::uint32_t number_of(const Operation& operation) {
