@@ -1,5 +1,7 @@
 #include "spool/committer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <iterator>
@@ -18,6 +20,14 @@ Result<void> result_of(const Result<std::vector<FailedOperation>>& stored, std::
   return std::unexpected(found->error);
 }
 
+std::string concern(const Operation& operation) {
+  if (const Message* message = new_message(operation)) return fmt::format("message={}", message->id.text());
+  if (const auto* change = std::get_if<SetStatus>(&operation))
+    return fmt::format("message={} recipient=#{} {}", change->ref.message.text(), change->ref.index,
+                       text(change->status));
+  return std::holds_alternative<PutKey>(operation) ? "a key" : "a purge";
+}
+
 }  // namespace
 
 std::string_view text(WriterState state) {
@@ -33,7 +43,7 @@ std::string_view text(WriterState state) {
 
 void log_lost(const RecipientRef& ref, Status outcome, std::string_view why) {
   log::error(
-      "spool: outcome not recorded, so this recipient is tried again after a restart: message={} "
+      "spool: outcome not recorded, so this recipient may be tried again after a restart: message={} "
       "recipient=#{} outcome={}: {}",
       ref.message.text(), ref.index, text(outcome), why);
 }
@@ -60,12 +70,12 @@ void Completions::add(Waiter& waiter, const Result<void>& result) {
   if (waiter.done) group(waiter.home).push_back({std::move(waiter.done), result});
 }
 
-// A crash repeats this attempt no more.
-void Completions::add_recorded(const Operation& stored) {
+// A crash repeats this attempt no more; one that damage keeps from the store waits no more, but may be.
+void Completions::add_recorded(const Operation& stored, bool settled) {
   const auto* outcome = std::get_if<Attempted>(&stored);
   if (outcome == nullptr) return;
   ++recorded_;
-  if (outcome->ticket != 0) settled_.push_back(outcome->ticket);
+  if (settled && outcome->ticket != 0) settled_.push_back(outcome->ticket);
 }
 
 std::vector<Completions::Call>& Completions::group(Executor* home) {  // a handful: one for each loop
@@ -130,19 +140,24 @@ Committer::Stored Committer::apply(std::span<const Operation> some, Completions&
     if (may_pass(applied.error())) return std::unexpected(applied.error());
     final_error_ = std::unexpected(applied.error());
   }
-  lose(some, final_error_.error());
+  for (const Operation& operation : some) lose(operation, final_error_.error());
   return std::unexpected(final_error_.error());
 }
 
-// An attempt that met damage counts as recorded: what cannot be read is not tried again either.
 void Committer::count(const Applied& applied, std::span<const Operation> stored, Completions& completions) {
   ++stats_.commits;
   stats_.operations += stored.size();
   stats_.stale += applied.stale;
   stats_.damaged += applied.failed.size();
-  for (const FailedOperation& each : applied.failed)
-    log::error("spool: not recorded because of damage: {}", each.error.message);
-  for (const Operation& operation : stored) completions.add_recorded(operation);
+  auto failed = applied.failed.begin();
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    const bool damaged = failed != applied.failed.end() && failed->index == i;
+    completions.add_recorded(stored[i], !damaged);
+    if (!damaged) continue;
+    if (!is_attempt(stored[i]))
+      log::error("spool: {} is not stored: {}", concern(stored[i]), failed->error.message);
+    lose(stored[i], (failed++)->error);
+  }
   unsynced_ = true;
   taken(std::ranges::any_of(stored, std::not_fn(is_outcome)));
 }
@@ -162,7 +177,8 @@ void Committer::not_now(Batch batch, const Error& why, bool last, Completions& c
   const bool kept_out = !outcomes.empty() && !stored && may_pass(stored.error());
   if (kept_out && !stuck_) log::warn("spool: outcomes wait: {}", stored.error().message);
   stuck_ = kept_out && !last;
-  if (kept_out && last) lose(outcomes, stored.error());
+  if (kept_out && last)
+    for (const Operation& outcome : outcomes) lose(outcome, stored.error());
   std::vector<Submitted> waiting;
   std::size_t next = 0;
   for (std::size_t i = 0; i < kept.size(); ++i) {
@@ -234,14 +250,12 @@ void Committer::sync() {
   final_error_ = synced;
 }
 
-// Of a control the one who asked for it is told.
-void Committer::lose(std::span<const Operation> operations, const Error& why) {
-  for (const Operation& operation : operations) {
-    const auto* outcome = std::get_if<Attempted>(&operation);
-    if (outcome == nullptr) continue;
-    ++stats_.lost;
-    log_lost(outcome->ref, outcome->status, why.message);
-  }
+// Of all but an attempt the one who asked for it is told.
+void Committer::lose(const Operation& operation, const Error& why) {
+  const auto* outcome = std::get_if<Attempted>(&operation);
+  if (outcome == nullptr) return;
+  ++stats_.lost;
+  log_lost(outcome->ref, outcome->status, why.message);
 }
 
 }  // namespace relay::spool

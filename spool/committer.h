@@ -41,7 +41,7 @@ void log_lost(const RecipientRef& ref, Status outcome, std::string_view why);
 class Completions {
  public:
   void add(Waiter& waiter, const Result<void>& result);
-  void add_recorded(const Operation& stored);
+  void add_recorded(const Operation& operation, bool settled);
   std::size_t bytes() const { return bytes_; }          // to be given back to the writer's bound
   std::uint64_t recorded() const { return recorded_; }  // attempts that count as unrecorded no more
   // Tells those who wait, once for each executor and in order of submission; then the ledger, for which
@@ -96,7 +96,7 @@ class Committer {
   void refuse_what_waits(const Result<void>& refused, Completions& completions);
   void taken(bool new_mail);
   void not_taken(const Error& error, bool final);
-  void lose(std::span<const Operation> operations, const Error& why);
+  void lose(const Operation& operation, const Error& why);
 
   Store& store_;
   const WriterSettings settings_;

@@ -94,6 +94,7 @@ Result<void> Batch::add(const Operation& operation) {
 Result<void> Batch::accept(const Accept& accept) {
   const Message& message = *accept.message;
   const auto& recipients = message.envelope.recipients;
+  if (auto r = check_places(message); !r) return r;
   // Without a recipient it is closed from the start, and a closed message has no body.
   const std::uint32_t chunks = message.body && !recipients.empty() ? chunks_of(message.body->size()) : 0;
   const auto fresh = put_message(message, chunks);
@@ -111,7 +112,26 @@ Result<void> Batch::accept(const Accept& accept) {
     row.domain = wire::domain_of(recipients[i].address);
     if (auto r = put_row({message.id, i}, row); !r) return r;
   }
-  return accounts_.put(RowKey::account(message.account, message.id).view(), {});
+  return put_in_account(message);
+}
+
+// Before the first change, so that an operation which meets damage is left out and the batch goes on. A new
+// message's rows of a table lie between the same two others: the place of the first is that of all.
+Result<void> Batch::check_places(const Message& message) {
+  constexpr auto put = SoundPaths::Use::put;
+  if (auto r = messages_.check(RowKey::message(message.id).view(), put); !r) return r;
+  if (auto r = bodies_.check(RowKey::part(message.id, 0).view(), put); !r) return r;
+  return queue_.check(RowKey::recipient({message.id, 0}).view(), put);
+}
+
+// Only lists need it.
+Result<void> Batch::put_in_account(const Message& message) {
+  const RowKey key = RowKey::account(message.account, message.id);
+  if (auto r = accounts_.check(key.view(), SoundPaths::Use::put); r || r.error().code != Errc::corrupt)
+    return r ? accounts_.put(key.view(), {}) : r;
+  else if (!std::exchange(progress_.told_of_accounts, true))
+    log::error("spool: messages are missing from lists by account from now on: {}", r.error().message);
+  return {};
 }
 
 std::uint32_t Batch::chunks_of(std::uint64_t bytes) const {
@@ -127,10 +147,11 @@ Result<void> Batch::put_row(const RecipientRef& ref, const QueueRecord& row) {
   return queue_.put(key.view(), scratch_.record);
 }
 
-Result<void> Batch::put_event(const RecipientRef& ref, std::uint32_t number, const EventRecord& event) {
+Result<void> Batch::put_event(const RecipientRef& ref, std::uint32_t number, const Event& event, Status after,
+                              std::uint32_t attempts) {
   const RowKey key = RowKey::event(ref, number);
   begin_frame(scratch_.record);
-  encode_event(event.event, event.status, event.attempts, scratch_.record);
+  encode_event(event, after, attempts, scratch_.record);
   seal(Table::events, key.view(), scratch_.record);
   return events_.put(key.view(), scratch_.record);
 }
@@ -144,6 +165,9 @@ Result<bool> Batch::put_message(const Message& message, std::uint32_t chunks) {
   const std::size_t first = value_bytes_ - frame_bytes - sizeof(std::uint32_t);
   const std::size_t other = value_bytes_ - frame_bytes;
   const std::size_t more = record.size() > first ? (record.size() - first + other - 1) / other : 0;
+  if (more > 0)
+    if (auto r = rest_.check(RowKey::part(message.id, 0).view(), SoundPaths::Use::put); !r)
+      return std::unexpected(r.error());
   const RowKey key = RowKey::message(message.id);
   begin_frame(piece);
   Sink(piece).u32(static_cast<std::uint32_t>(more));
@@ -199,7 +223,15 @@ Result<void> Batch::change(const RecipientRef& ref, const Event& event, Status s
     row->domain = domain;
   }
 
-  const std::uint32_t sequence = row->next_event++;
+  if (terminal(row->status)) {  // closed, and could not be erased
+    ++applied_.stale;
+    return {};
+  }
+  // An outcome without its event is still an outcome: what is known to be finished is not delivered again.
+  const RowKey event_key = RowKey::event(ref, row->next_event);
+  const auto told = events_.check(event_key.view(), SoundPaths::Use::put);
+  if (!told && told.error().code != Errc::corrupt) return told;
+  if (told) ++row->next_event;
   if (attempt) ++row->attempts;
   // Held is an administrator's decision: an attempt that was under way then and failed does not undo it.
   row->status = attempt && row->status == Status::held && status == Status::queued ? Status::held : status;
@@ -208,23 +240,31 @@ Result<void> Batch::change(const RecipientRef& ref, const Event& event, Status s
   begin_frame(scratch_.record);
   encode_queue(*row, scratch_.record);
   seal(Table::queue, key.view(), scratch_.record);
-  if (terminal(row->status)) {
-    if (auto r = close(ref); !r) return r;
-  } else if (auto r = queue_.put(key.view(), scratch_.record); !r) {
-    return r;
-  }
-
-  const RowKey event_key = RowKey::event(ref, sequence);
-  begin_frame(scratch_.record);
-  encode_event(event, row->status, row->attempts, scratch_.record);
-  seal(Table::events, event_key.view(), scratch_.record);
-  return events_.put(event_key.view(), scratch_.record);
+  const auto changed =
+      terminal(row->status) ? close(ref, told.has_value()) : queue_.put(key.view(), scratch_.record);
+  if (!changed) return changed;
+  if (told) return put_event(ref, row->next_event - 1, event, row->status, row->attempts);
+  log::error("spool: {} is {} now, and its history does not say so: {}", describe(Table::queue, key.view()),
+             text(row->status), told.error().message);
+  return {};
 }
 
-// The queue row the cursor stands on goes; with the last of its message goes the body.
-Result<void> Batch::close(const RecipientRef& ref) {
-  if (auto r = queue_.erase(); !r) return r;
+// The queue row the cursor stands on goes, as its last event says what became of it; with the last open one
+// of its message goes the body. Where that event or the erasure is not possible for damage beside it, the row
+// stays and says it itself: the scratch has it so.
+Result<void> Batch::close(const RecipientRef& ref, bool by_event) {
+  const auto erasable = queue_.check_erase();
+  if (!erasable && erasable.error().code != Errc::corrupt) return erasable;
+  if (auto r =
+          by_event && erasable ? queue_.erase() : queue_.put(RowKey::recipient(ref).view(), scratch_.record);
+      !r)
+    return r;
   const auto still_open = open(ref.message);
+  if (!still_open && still_open.error().code == Errc::corrupt) {
+    log::error("spool: the content of {} is kept, as it cannot be told whether it is finished with: {}",
+               ref.message.text(), still_open.error().message);
+    return {};
+  }
   if (!still_open) return std::unexpected(still_open.error());
   if (*still_open) return {};
   if (ref.message < progress_.purged_to) progress_.closed_behind.push_back(ref.message);
@@ -240,15 +280,18 @@ Result<void> Batch::close(const RecipientRef& ref) {
 
 Result<bool> Batch::open(const MessageId& id) {
   const RowKey key = RowKey::message(id);
-  const auto found = queue_.seek_from(key.view());
+  auto found =
+      queue_.seek_from(RowKey::recipient({id, 0}).view());  // not before: that may be a damaged page's
+  for (; found && *found && belongs(queue_.key(), key); found = queue_.next())
+    if (!is_closed(queue_)) return true;
   if (!found) return found;
-  return *found && belongs(queue_.key(), key);
+  return false;
 }
 
 Result<std::uint64_t> Batch::erase_all(Cursor& cursor, const MessageId& id) {
   const RowKey key = RowKey::message(id);
   std::uint64_t erased = 0;
-  auto found = cursor.seek_from(key.view());
+  auto found = cursor.seek_from(RowKey::part(id, 0).view());
   for (; found && *found && belongs(cursor.key(), key); found = cursor.next()) {
     if (auto r = cursor.erase(); !r) return std::unexpected(r.error());
     ++erased;

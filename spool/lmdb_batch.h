@@ -20,6 +20,7 @@ struct Progress {
   // named in `closed_behind` when they close.
   MessageId purged_to;
   std::vector<MessageId> closed_behind;
+  bool told_of_accounts = false;  // that their table cannot be written everywhere
 };
 
 // Buffers for encoding, kept so that a batch allocates nothing per record.
@@ -38,19 +39,23 @@ class Batch {
         Cursor accounts, Progress& progress, Scratch& scratch, std::size_t value_bytes);
   Result<void> accept(const Accept& accept);
   Result<void> restore(const Restore& restore);
+  Result<void> check_places(const Message& message);
+  Result<void> put_in_account(const Message& message);
   Result<void> put_row(const RecipientRef& ref, const QueueRecord& row);
-  Result<void> put_event(const RecipientRef& ref, std::uint32_t number, const EventRecord& event);
+  Result<void> put_event(const RecipientRef& ref, std::uint32_t number, const Event& event, Status after,
+                         std::uint32_t attempts);
   std::uint32_t chunks_of(std::uint64_t bytes) const;
   Result<bool> put_message(const Message& message, std::uint32_t chunks);
   Result<void> put_body(const Message& message);
   Result<void> change(const RecipientRef& ref, const Event& event, Status status, WallTime due, bool attempt);
-  Result<void> close(const RecipientRef& ref);
+  Result<void> close(const RecipientRef& ref, bool by_event);
   Result<void> put_key(const ApiKey& key);
   Result<void> purge(const Purge& purge);
   Result<std::uint64_t> purge_one(const MessageId& id);
   Result<std::uint64_t> forget(const MessageId& id);
   Result<bool> open(const MessageId& id);  // has it an open recipient?
-  Result<std::uint64_t> erase_all(Cursor& cursor, const MessageId& id);
+  static Result<std::uint64_t> erase_row(Cursor& cursor, const RowKey& key);
+  static Result<std::uint64_t> erase_all(Cursor& cursor, const MessageId& id);
 
   const Txn* txn_;
   Cursor messages_, rest_, bodies_, queue_, events_, keys_, accounts_;

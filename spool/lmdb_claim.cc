@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <set>
 #include <utility>
 
@@ -14,9 +15,17 @@ namespace {
 
 constexpr std::size_t queue_key_bytes = 20;
 
+// Keys of the queue whose rows are lost with a page, and how far the messages that may have had them have
+// been looked through.
+struct Search {
+  DamagedPage gap;
+  std::string from;  // in messages
+};
+
 // What is known of the queue across slices.
 struct ClaimProgress {
   Claimed claimed;
+  std::deque<Search> searches;
   std::uint64_t rows = 0;           // met, whole or damaged
   std::set<PageNumber> pages;       // damaged ones that have been told
   std::set<RecipientRef> missing;   // open by their events, and no row of theirs has been met in a gap
@@ -45,6 +54,21 @@ class Slice {
     }
   }
 
+  // Whose rows the first of the gaps has had: the messages and their events say.
+  void search() {
+    Search& search = progress_.searches.front();
+    std::size_t seen = 0;
+    for (auto found = messages_.seek_from(search.from);; found = messages_.next()) {
+      if (!found) progress_.damage.push_back({found.error().message});
+      const bool over = (found ? !*found : !messages_.valid()) ||
+                        (!search.gap.end.empty() && messages_.key() >= search.gap.end);
+      if (over) return progress_.searches.pop_front();
+      search.from = messages_.key();
+      if (seen >= slice_rows) return;
+      seen += 1 + missing_of(message_of(messages_.key()), search.gap);
+    }
+  }
+
  private:
   void row() {
     ++progress_.rows;
@@ -56,6 +80,7 @@ class Slice {
     const RecipientRef ref = recipient_of(queue_.key());
     progress_.missing.erase(ref);
     OpenRow read = read_open(queue_, messages_, rest_, events_);
+    if (read.entry && terminal(read.entry->status)) return;
     if (!read.entry) {
       ++progress_.claimed.lost;
       return damaged(fmt::format("{}; it is not delivered: {}", read.damage, read.lost), ref);
@@ -80,43 +105,39 @@ class Slice {
     for (const DamagedPage& gap : queue_.gaps()) {
       if (!progress_.pages.insert(gap.page).second) continue;
       progress_.damage.push_back({queue_.damage(gap).error().message});
-      find_missing(gap);
+      const std::string first = gap.first.size() < queue_key_bytes
+                                    ? std::string()
+                                    : std::string(RowKey::message(message_of(gap.first)).view());
+      progress_.searches.push_back({gap, first});
     }
   }
 
-  void find_missing(const DamagedPage& gap) {
-    const std::string first =
-        gap.first.empty() ? std::string() : std::string(RowKey::message(message_of(gap.first)).view());
-    for (auto found = messages_.seek_from(first);; found = messages_.next()) {
-      if (!found) progress_.damage.push_back({found.error().message});
-      if (found ? !*found : !messages_.valid()) return;
-      if (!gap.end.empty() && messages_.key() >= gap.end) return;
-      const MessageId id = message_of(messages_.key());
-      auto record = read_message(messages_, rest_, scratch_);
-      if (!record) {
-        progress_.damage.push_back({record.error().message, id});
-        continue;
-      }
-      missing_of(id, record->message.envelope.recipients.size(), gap);
+  // Answers how many rows it has read, or nearly.
+  std::size_t missing_of(const MessageId& id, const DamagedPage& gap) {
+    const auto record = read_message(messages_, rest_, scratch_);
+    if (!record) {
+      progress_.damage.push_back({record.error().message, id});
+      return 1;
     }
-  }
-
-  void missing_of(const MessageId& id, std::size_t recipients, const DamagedPage& gap) {
+    const std::size_t recipients = record->message.envelope.recipients.size();
     std::vector<bool> finished(recipients);
+    std::size_t events = 0;
     const auto take = [&] {
+      ++events;
       const std::uint32_t index = recipient_of(events_.key()).index;
       if (index >= recipients) return;
       const auto payload = events_.payload();
       const auto event = payload ? decode_event(index, *payload) : std::nullopt;
       finished[index] = event && terminal(event->status);
     };
-    each_row(events_, RowKey::message(id).view(), take,
+    each_row(events_, RowKey::event({id, 0}, 0).view(), RowKey::message(id).view(), take,
              [&](const Error& error) { progress_.damage.push_back({error.message, id}); });
     for (std::uint32_t i = 0; i < recipients; ++i) {
       const RowKey key = RowKey::recipient({id, i});
       const bool inside = key.view() >= gap.first && (gap.end.empty() || key.view() < gap.end);
       if (!finished[i] && inside) progress_.missing.insert({id, i});
     }
+    return recipients + events;
   }
 
   ClaimProgress& progress_;
@@ -127,25 +148,29 @@ class Slice {
 }  // namespace
 
 // Rows are counted, so that pages which are lost without a trace are seen by LMDB's own number of them.
-Result<Claimed> LmdbStore::claim(const EachEntry& each, const EachDamage& damaged) {
+Result<Claimed> LmdbStore::claim(const EachEntry& each, const EachDamage& damaged, const GoOn& go_on) {
   ClaimProgress progress;
   std::optional<std::string> from = std::string();
   std::uint64_t expected = 0, commit = 0;
   bool unchanged = true;
-  while (from) {
+  while (from || !progress.searches.empty()) {
     progress.entries.clear();
     progress.damage.clear();
     {
       auto txn = Txn::begin_read(*environment_);
       if (!txn) return std::unexpected(txn.error());
-      if (from->empty()) {
+      if (commit == 0) {
         const auto entries = txn->entries(Table::queue);
         if (!entries) return std::unexpected(entries.error());
         expected = *entries;
         commit = txn->commit_number();
       }
       unchanged = unchanged && commit == txn->commit_number();
-      from = Slice(*txn, progress).run(*from);
+      Slice slice(*txn, progress);
+      if (progress.searches.empty())
+        from = slice.run(*from);
+      else
+        slice.search();
     }
     // Outside of the transaction: what they do may take as long as it likes.
     for (const Damage& damage : progress.damage) damaged(damage);
@@ -153,6 +178,7 @@ Result<Claimed> LmdbStore::claim(const EachEntry& each, const EachDamage& damage
       ++progress.claimed.recipients;
       if (!each(std::move(entry))) return progress.claimed;
     }
+    if (!go_on()) return progress.claimed;
   }
   for (const RecipientRef& ref : progress.missing)
     damaged({"its row in the spool's queue is lost; it is not delivered", ref.message, ref.index});

@@ -98,6 +98,9 @@ class Cursor final : public Rows {
   Result<bool> insert(std::string_view key, std::string_view value);  // false: the key exists
   Result<char*> reserve(std::string_view key, std::size_t bytes);     // to be filled before the next write
   Result<void> erase();                                               // what it stands on
+  // Errc::corrupt if damage is in the way of it; nothing is changed.
+  Result<void> check(std::string_view key, SoundPaths::Use use);
+  Result<void> check_erase() { return check(key_, SoundPaths::Use::erase); }
 
  private:
   struct Close {

@@ -138,6 +138,7 @@ class QueueLister {
 
   void row() {
     OpenRow read = completer_.read(queue_);
+    if (read.entry && terminal(read.entry->status)) return;
     QueueRow row;
     row.damage = std::move(read.damage);
     if (read.entry) {

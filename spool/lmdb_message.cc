@@ -77,6 +77,7 @@ class ViewReader {
     const auto payload = queue.payload();
     const auto row = payload ? decode_queue(*payload) : std::nullopt;
     if (!row) damaged(payload ? queue.damaged().error() : payload.error());
+    if (row && terminal(row->status) && index < view_.recipients.size()) return closed(index, *row);
     if (index >= view_.recipients.size() || known_[index]) {
       if (row) damaged(queue.damaged().error());
       return;
@@ -91,6 +92,13 @@ class ViewReader {
   }
 
   void damaged(const Error& error) { view_.damage.push_back(error.message); }
+
+  // Its last event may not be there.
+  void closed(std::uint32_t index, const QueueRecord& row) {
+    known_[index] = true;
+    view_.recipients[index].status = row.status;
+    view_.recipients[index].attempts = row.attempts;
+  }
 
   MessageView finish() {
     // A page that is lost has been named, and with it all recipients.
@@ -114,13 +122,16 @@ class ViewReader {
 
 }  // namespace
 
-// An open recipient has its state in its row of `queue`, a terminal one in its last event.
+// An open recipient has its state in its row of `queue`, a terminal one in its last event, or in a closed
+// row.
 MessageView read_view(Message message, Rows& queue, Rows& events, Detail detail) {
-  const RowKey key = RowKey::message(message.id);
+  const MessageId id = message.id;
+  const RowKey key = RowKey::message(id);
   ViewReader reader(std::move(message), detail);
   const auto damaged = [&](const Error& error) { reader.damaged(error); };
-  each_row(events, key.view(), [&] { reader.event(events); }, damaged);
-  each_row(queue, key.view(), [&] { reader.queue_row(queue); }, damaged);
+  const RecipientRef first{id, 0};
+  each_row(events, RowKey::event(first, 0).view(), key.view(), [&] { reader.event(events); }, damaged);
+  each_row(queue, RowKey::recipient(first).view(), key.view(), [&] { reader.queue_row(queue); }, damaged);
   return reader.finish();
 }
 
@@ -164,12 +175,18 @@ Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& re
       rebuilt.row.attempts = event->attempts;
     }
   };
-  each_row(events, key.view(), take, [](const Error&) {});
+  each_row(events, RowKey::event(ref, 0).view(), key.view(), take, [](const Error&) {});
   if (terminal(rebuilt.row.status))
     return fail(Errc::corrupt,
                 fmt::format("the spool has a damaged row in the queue for {}, which is finished",
                             describe(Table::queue, key.view())));
   return rebuilt;
+}
+
+bool is_closed(Rows& queue) {
+  const auto payload = queue.payload();
+  const auto row = payload ? decode_queue(*payload) : std::nullopt;
+  return row && terminal(row->status);
 }
 
 OpenRow read_open(Rows& queue, Rows& messages, Rows& rest, Rows& events) {

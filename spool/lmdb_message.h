@@ -26,10 +26,11 @@ MessageView read_view(Message message, Rows& queue, Rows& events, Detail detail)
 Result<std::uint32_t> read_chunks(const MessageRecord& record, std::uint32_t from, std::size_t bytes,
                                   Rows& bodies, std::string& content);
 
-// Calls `row` for each row of a message that can be read, and `damage` with an error for each that cannot.
+// Calls `row` for each row with the prefix that can be read, and `damage` with an error for each that cannot.
+// `first` is the least key there can be: what lies before it may be on a damaged page that is not concerned.
 template <class Row, class OnDamage>
-void each_row(Rows& rows, std::string_view prefix, Row row, OnDamage damage) {
-  for (auto found = rows.seek_from(prefix);; found = rows.next()) {
+void each_row(Rows& rows, std::string_view first, std::string_view prefix, Row row, OnDamage damage) {
+  for (auto found = rows.seek_from(first);; found = rows.next()) {
     if (!found) damage(found.error());
     if (found ? !*found : !rows.valid()) return;
     if (!rows.key().starts_with(prefix)) return;
@@ -47,9 +48,13 @@ struct RebuiltRow {
 // row's key is damaged too, and it is nobody's.
 Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& rest, Rows& events);
 
+// Whether the row that `queue` stands on is only there because it could not be erased; false if it is
+// damaged.
+bool is_closed(Rows& queue);
+
 // The recipient that `queue` stands on: as its row says, or rebuilt.
 struct OpenRow {
-  std::optional<QueueEntry> entry;  // none: neither could be had
+  std::optional<QueueEntry> entry;  // none: neither could be had; with a terminal status: it is closed
   std::string damage;               // of the row, a sentence; empty if it is whole
   std::string lost;                 // why it could not be rebuilt, if there is no entry
 };

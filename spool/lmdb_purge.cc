@@ -73,19 +73,31 @@ Result<std::uint64_t> Batch::forget(const MessageId& id) {
   const auto record = read_message(messages_, rest_, scratch_.record);
   if (!record && record.error().code != Errc::corrupt) return std::unexpected(record.error());
   if (auto r = messages_.erase(); !r) return std::unexpected(r.error());
-  if (record) {
-    found = accounts_.seek(RowKey::account(record->message.account, id).view());
-    if (!found) return std::unexpected(found.error());
-    if (*found)
-      if (auto r = accounts_.erase(); !r) return std::unexpected(r.error());
-  }
-  std::uint64_t erased = 2;
-  for (Cursor* cursor : {&events_, &rest_}) {
-    const auto more = erase_all(*cursor, id);
-    if (!more) return more;
-    erased += *more;
-  }
+  std::uint64_t erased = 1;
+  // Nothing leads to the others now: those that damage keeps from being erased are told and stay.
+  const auto more = [&](const Result<std::uint64_t>& rows) -> Result<void> {
+    if (rows)
+      erased += *rows;
+    else if (rows.error().code != Errc::corrupt || !txn_->usable())
+      return std::unexpected(rows.error());
+    else
+      log::error("spool: rows of {}, which is forgotten, stay: {}", id.text(), rows.error().message);
+    return {};
+  };
+  if (record)
+    if (auto r = more(erase_row(accounts_, RowKey::account(record->message.account, id))); !r)
+      return std::unexpected(r.error());
+  for (Cursor* cursor : {&events_, &rest_, &queue_})  // in the queue are closed rows only
+    if (auto r = more(erase_all(*cursor, id)); !r) return std::unexpected(r.error());
   return erased;
+}
+
+Result<std::uint64_t> Batch::erase_row(Cursor& cursor, const RowKey& key) {
+  const auto found = cursor.seek(key.view());
+  if (!found) return std::unexpected(found.error());
+  if (*found)
+    if (auto r = cursor.erase(); !r) return std::unexpected(r.error());
+  return *found ? 1 : 0;
 }
 
 }  // namespace relay::spool

@@ -9,6 +9,8 @@ namespace relay::spool {
 Result<void> Batch::restore(const Restore& restore) {
   if (auto r = check_legal(restore); !r) return r;
   const Message& message = *restore.message;
+  if (auto r = check_places(message); !r) return r;
+  if (auto r = events_.check(RowKey::event({message.id, 0}, 0).view(), SoundPaths::Use::put); !r) return r;
   const bool open = std::any_of(restore.recipients.begin(), restore.recipients.end(),
                                 [](const auto& recipient) { return !terminal(recipient.status); });
   const std::uint32_t chunks = open ? chunks_of(message.size) : 0;
@@ -23,8 +25,10 @@ Result<void> Batch::restore(const Restore& restore) {
   for (std::uint32_t i = 0; i < restore.recipients.size(); ++i) {
     const Restore::Recipient& recipient = restore.recipients[i];
     const RecipientRef ref{message.id, i};
-    for (std::uint32_t number = 0; number < recipient.events.size(); ++number)
-      if (auto r = put_event(ref, number, recipient.events[number]); !r) return r;
+    for (std::uint32_t number = 0; number < recipient.events.size(); ++number) {
+      const EventRecord& record = recipient.events[number];
+      if (auto r = put_event(ref, number, record.event, record.status, record.attempts); !r) return r;
+    }
     if (terminal(recipient.status)) continue;
     QueueRecord row;
     row.status = recipient.status;
@@ -35,7 +39,7 @@ Result<void> Batch::restore(const Restore& restore) {
     row.domain = wire::domain_of(message.envelope.recipients[i].address);
     if (auto r = put_row(ref, row); !r) return r;
   }
-  return accounts_.put(RowKey::account(message.account, message.id).view(), {});
+  return put_in_account(message);
 }
 
 }  // namespace relay::spool

@@ -15,7 +15,8 @@ namespace {
 // whether one is, the rows say.
 Result<void> check_open(const Txn& txn, const MessageId& id) {
   PageRows queue(txn, Table::queue);
-  const auto found = queue.seek_from(RowKey::message(id).view());
+  auto found = queue.seek_from(RowKey::recipient({id, 0}).view());
+  while (found && *found && message_of(queue.key()) == id && is_closed(queue)) found = queue.next();
   if (found && !(*found && message_of(queue.key()) == id))
     return fail(Errc::not_found, "the spool has no content of " + id.text() + ": no recipient of it is open");
   return {};
@@ -186,7 +187,7 @@ Result<std::vector<ApiKey>> LmdbStore::keys() const {
     else
       damaged(rows.damaged().error());
   };
-  each_row(rows, {}, take, damaged);
+  each_row(rows, {}, {}, take, damaged);
   return keys;
 }
 

@@ -165,8 +165,7 @@ Result<bool> Cursor::move(std::string_view key, MDB_cursor_op op) {
   on_row_ = false;
   SoundPaths& paths = txn_->written()->sound_paths();
   if (!key.empty())
-    if (auto r = paths.check(*txn_, table_, key, SoundPaths::Use::look); !r)
-      return std::unexpected(r.error());
+    if (auto r = check(key, SoundPaths::Use::look); !r) return std::unexpected(r.error());
   MDB_val at = val(key);
   MDB_val value{};
   int code = 0;
@@ -212,10 +211,13 @@ Result<std::string_view> Cursor::payload() {
   return *payload;
 }
 
+Result<void> Cursor::check(std::string_view key, SoundPaths::Use use) {
+  return txn_->written()->sound_paths().check(*txn_, table_, key, use);
+}
+
 Result<int> Cursor::put(std::string_view key, MDB_val& value, unsigned flags) {
   Environment& environment = *txn_->written();
-  if (auto r = environment.sound_paths().check(*txn_, table_, key, SoundPaths::Use::put); !r)
-    return std::unexpected(r.error());
+  if (auto r = check(key, SoundPaths::Use::put); !r) return std::unexpected(r.error());
   MDB_val at = val(key);
   int code = 0;
   if (auto r = environment.change([&] { code = mdb_cursor_put(cursor_.get(), &at, &value, flags); }); !r)
@@ -247,7 +249,7 @@ Result<char*> Cursor::reserve(std::string_view key, std::size_t bytes) {
 
 Result<void> Cursor::erase() {
   Environment& environment = *txn_->written();
-  if (auto r = environment.sound_paths().check(*txn_, table_, key_, SoundPaths::Use::erase); !r) return r;
+  if (auto r = check_erase(); !r) return r;
   MDB_val at{};
   MDB_val value{};
   int code = 0;

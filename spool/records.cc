@@ -182,7 +182,7 @@ std::optional<QueueRecord> decode_queue(std::string_view payload) {
   record.due = source.time();
   record.accepted = source.time();
   record.domain = source.text();
-  if (!source.done() || terminal(record.status)) return std::nullopt;
+  if (!source.done()) return std::nullopt;
   return record;
 }
 

@@ -50,7 +50,7 @@ void encode_message(const Message& message, std::uint32_t chunks, std::string& o
 std::optional<MessageRecord> decode_message(const MessageId& id, std::string_view payload);
 
 struct QueueRecord {
-  Status status = Status::queued;
+  Status status = Status::queued;  // terminal: the row is closed, and could not be erased
   std::uint32_t attempts = 0;
   std::uint32_t next_event = 0;  // sequence number of the recipient's next event
   WallTime due;

@@ -66,12 +66,14 @@ class Store {
 
   // ---- at the start ----
   // On a thread of its own; what is applied meanwhile is seen or not. Every open recipient becomes this
-  // process's to deliver, by ref; stops early when `each` answers false. One whose own record is damaged is
-  // rebuilt from its message and its events, and due at once. Each damage met is told; the counts say what it
-  // has cost.
+  // process's to deliver, by ref; stops early when `each` or `go_on` answers false, the latter asked now and
+  // then, as the search for what damage has hidden may be long. One whose own record is damaged is rebuilt
+  // from its message and its events, and due at once. Each damage met is told; the counts say what it has
+  // cost.
   using EachEntry = std::function<bool(QueueEntry)>;
   using EachDamage = std::function<void(const Damage&)>;
-  virtual Result<Claimed> claim(const EachEntry& each, const EachDamage& damaged) = 0;
+  using GoOn = std::function<bool()>;
+  virtual Result<Claimed> claim(const EachEntry& each, const EachDamage& damaged, const GoOn& go_on) = 0;
 
   // ---- reads ----
   // What of the message cannot be read is named in its view; an error if that is the message's own record.

@@ -93,7 +93,7 @@ Result<spool::Claimed> restore(spool::Store& store, const queue::Dispatcher& dis
     ++count;
     return restorer.add(std::move(entry));
   };
-  auto claimed = store.claim(hand_over, tell);
+  auto claimed = store.claim(hand_over, tell, [&] { return !stop(); });
   restorer.finish();
   if (!claimed) return claimed;
   claimed->recipients = count;

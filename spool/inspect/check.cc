@@ -123,7 +123,7 @@ void Check::one_message(MessageWalk& walk, RowCursor& accounts, const MessageId&
   report_.records += message.records;
   report_.bytes += message.bytes;
   check_message(message, faults_);
-  report_.open += message.queue.size();
+  report_.open += message.open_rows();
   if (message.listed) ++report_.messages;
   if (!message.record) return;
   report_.recipients += message.record->message.envelope.recipients.size();

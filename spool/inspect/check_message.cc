@@ -29,6 +29,13 @@ class Recipient {
         fault(FaultKind::recipient_lost, Table::queue, "it has neither a row in the queue nor a final event");
       return;
     }
+    if (row_->closed()) {
+      if (finished && last->record->status != row_->row->status)
+        fault(FaultKind::row_differs, Table::queue,
+              fmt::format("its closed row says {}, and its events say {}", text(row_->row->status),
+                          text(last->record->status)));
+      return;
+    }
     if (finished)
       fault(FaultKind::recipient_twice, Table::queue,
             fmt::format("it has a row in the queue, and its last event says {}", text(last->record->status)));

@@ -35,9 +35,14 @@ class One {
     const EventRecord* last = result.events.empty() ? nullptr : &result.events.back();
     result.attempts = last != nullptr ? last->attempts : 0;
     result.status = last != nullptr ? last->status : Status::queued;
+    const bool closed = row != nullptr && row->closed();
     if (terminal(result.status)) {
-      if (row != nullptr) note("it is in the queue too, but counts as finished");
+      if (row != nullptr && !closed) note("it is in the queue too, but counts as finished");
       return;
+    }
+    if (closed) {
+      result.attempts = std::max(result.attempts, row->row->attempts);
+      return become(row->row->status, now);
     }
     result.due = row != nullptr && row->row ? row->row->due : message.accepted;
     if (row != nullptr) {
@@ -68,15 +73,24 @@ class One {
   // By an event of its own, so that the history says why.
   void become(Status status, WallTime now) {
     EventRecord record;
-    record.event.type = status == Status::held        ? EventType::held
-                        : status == Status::cancelled ? EventType::cancelled
-                                                      : EventType::released;
+    record.event.type = type_of(status);
     record.event.at = now;
     record.event.detail = "what the spool knew of this recipient was damaged";
     record.status = status;
     record.attempts = result.attempts;
     result.events.push_back(std::move(record));
     result.status = status;
+  }
+
+  static EventType type_of(Status status) {
+    switch (status) {
+      case Status::held: return EventType::held;
+      case Status::delivered: return EventType::delivered;
+      case Status::failed: return EventType::failed;
+      case Status::cancelled: return EventType::cancelled;
+      case Status::queued: break;
+    }
+    return EventType::released;
   }
 
   void note(std::string_view what) { notes_.push_back(fmt::format("recipient {}: {}", address_, what)); }
@@ -97,7 +111,7 @@ Salvaged salvage(const StoredMessage& message, bool content, Soundness tables, W
   if (!message.record) {
     saved.notes.push_back(
         fmt::format("it cannot be exported: its record is {}; {} of its recipients were open",
-                    message.listed ? "damaged" : "lost", message.queue.size()));
+                    message.listed ? "damaged" : "lost", message.open_rows()));
     return saved;
   }
   saved.restore.emplace();

@@ -13,9 +13,14 @@ bool of(const RowCursor& cursor, const MessageId& id) {
 
 }  // namespace
 
+std::size_t StoredMessage::open_rows() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(queue, [](const auto& row) { return !row.closed(); }));
+}
+
 bool StoredMessage::open() const {
   return record && std::any_of(queue.begin(), queue.end(), [&](const StoredRow& row) {
-           return row.recipient < record->message.envelope.recipients.size();
+           return !row.closed() && row.recipient < record->message.envelope.recipients.size();
          });
 }
 
@@ -25,6 +30,8 @@ bool StoredMessage::finished() const {
   for (const StoredEvent& event : events)
     if (event.recipient < over.size())
       over[event.recipient] = !event.record || terminal(event.record->status);
+  for (const StoredRow& row : queue)
+    if (row.closed() && row.recipient < over.size()) over[row.recipient] = true;
   return std::find(over.begin(), over.end(), false) == over.end();
 }
 

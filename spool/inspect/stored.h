@@ -18,6 +18,8 @@ struct StoredRow {  // of the queue
   std::uint32_t recipient = 0;
   std::optional<QueueRecord> row;  // without if damaged; its domain is in `domain`
   std::string domain;
+
+  bool closed() const { return row && terminal(row->status); }
 };
 
 struct StoredEvent {
@@ -35,9 +37,10 @@ struct StoredMessage {
   std::vector<StoredEvent> events;       // by recipient and number
   std::uint64_t records = 0, bytes = 0;  // rows read so far, and their size
 
-  // Has a recipient whom the record knows a row in the queue?
+  std::size_t open_rows() const;  // in the queue
+  // Has a recipient whom the record knows an open row in the queue?
   bool open() const;
-  // Has every recipient a final event? Neither open nor finished: somebody has been lost.
+  // Has every recipient a final event, or a closed row? Neither open nor finished: somebody has been lost.
   bool finished() const;
 };
 

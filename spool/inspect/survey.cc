@@ -92,6 +92,7 @@ Result<void> count_queue(SpoolFile& file, WallTime now, Faults& quiet, Survey& s
       }
       const auto payload = queue.payload();
       const auto row = payload ? decode_queue(*payload) : std::nullopt;
+      if (row && terminal(row->status)) continue;
       if (row)
         count_row(recipient_of(queue.key()), *row, now, survey);
       else

@@ -54,8 +54,8 @@ class Watch final : public spool::Store {
   Result<spool::Counts> counts() const override { return store_.counts(); }
   Result<spool::Space> space() const override { return store_.space(); }
   Result<std::vector<spool::ApiKey>> keys() const override { return store_.keys(); }
-  Result<spool::Claimed> claim(const EachEntry& each, const EachDamage& damaged) override {
-    return store_.claim(each, damaged);
+  Result<spool::Claimed> claim(const EachEntry& each, const EachDamage& damaged, const GoOn& go_on) override {
+    return store_.claim(each, damaged, go_on);
   }
 
  private:

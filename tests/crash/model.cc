@@ -181,9 +181,9 @@ Result<Model::Size> Model::size_of(spool::Store& store) {
   });
   if (!listed) return std::unexpected(listed.error());
   if (failed) return std::unexpected(*failed);
-  const auto claimed =
-      store.claim([&](const spool::QueueEntry&) { return ++size.open, true; },
-                  [&](const spool::Damage& damage) { failed = Error{Errc::corrupt, damage.what}; });
+  const auto claimed = store.claim(
+      [&](const spool::QueueEntry&) { return ++size.open, true; },
+      [&](const spool::Damage& damage) { failed = Error{Errc::corrupt, damage.what}; }, [] { return true; });
   if (!claimed) return std::unexpected(claimed.error());
   if (failed) return std::unexpected(*failed);
   const auto keys = store.keys();

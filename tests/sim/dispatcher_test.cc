@@ -88,7 +88,7 @@ TEST_CASE("the dispatcher restores what the store has") {
                     dispatcher.restore(shard, {std::move(entry)}, [] {});
                     return true;
                   },
-                  [](const spool::Damage&) {})
+                  [](const spool::Damage&) {}, [] { return true; })
               .has_value());
   w.loop.run_for(10s);
   CHECK(other.stats().delivered == 2);

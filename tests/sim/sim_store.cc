@@ -38,7 +38,20 @@ Result<spool::Applied> SimStore::apply_on(Disk state, std::span<const spool::Ope
       [[fallthrough]];
     case Disk::failing: return fail(Errc::system, "the disk is gone");
   }
-  return real_->apply(batch);
+  return unstorable ? apply_sound(batch) : real_->apply(batch);
+}
+
+Result<spool::Applied> SimStore::apply_sound(std::span<const spool::Operation> batch) {
+  std::vector<spool::Operation> sound;
+  std::vector<spool::FailedOperation> failed;
+  for (std::size_t i = 0; i < batch.size(); ++i)
+    if (unstorable(batch[i]))
+      failed.push_back({i, {Errc::corrupt, "its place is damaged"}});
+    else
+      sound.push_back(batch[i]);
+  auto applied = real_->apply(sound);
+  if (applied) applied->failed = std::move(failed);
+  return applied;
 }
 
 }  // namespace relay::sim

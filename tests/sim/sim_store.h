@@ -23,8 +23,9 @@ class SimStore final : public spool::Store {
  public:
   explicit SimStore(std::unique_ptr<spool::Store> real) : real_(std::move(real)) {}
 
-  std::function<Crash()> crash;  // asked at each boundary; none if it is empty
-  std::function<Disk()> disk;    // asked at each commit; well if it is empty
+  std::function<Crash()> crash;                             // asked at each boundary; none if it is empty
+  std::function<Disk()> disk;                               // asked at each commit; well if it is empty
+  std::function<bool(const spool::Operation&)> unstorable;  // whether damage keeps it from the store
   bool crashed() const { return ended_ != Crash::none; }
   Crash ended() const { return ended_; }
 
@@ -45,12 +46,13 @@ class SimStore final : public spool::Store {
   Result<spool::Counts> counts() const override { return real_->counts(); }
   Result<spool::Space> space() const override { return real_->space(); }
   Result<std::vector<spool::ApiKey>> keys() const override { return real_->keys(); }
-  Result<spool::Claimed> claim(const EachEntry& each, const EachDamage& damaged) override {
-    return real_->claim(each, damaged);
+  Result<spool::Claimed> claim(const EachEntry& each, const EachDamage& damaged, const GoOn& go_on) override {
+    return real_->claim(each, damaged, go_on);
   }
 
  private:
   Result<spool::Applied> apply_on(Disk state, std::span<const spool::Operation> batch);
+  Result<spool::Applied> apply_sound(std::span<const spool::Operation> batch);
   std::unique_ptr<spool::Store> real_;
   Crash ended_ = Crash::none;
 };

@@ -178,6 +178,19 @@ TEST_CASE("recipients in no legal state, or in two") {
         Lines{"recipient_unknown events 4.1"});
 }
 
+TEST_CASE("a closed row is legal beside a final event that says the same, or beside none") {
+  const auto close = [](auto& d, RecipientRef ref, Status status) {
+    put_row(d, ref, [&](QueueRecord& row) { row.attempts = 1, row.next_event = 1, row.status = status; });
+  };
+  CHECK(lines_after([&](auto& d) { close(d, {id(1), 0}, Status::delivered); }) == Lines{});
+  CHECK(lines_after([&](auto& d) { close(d, {id(1), 2}, Status::failed); }) == Lines{});
+  CHECK(lines_after([&](auto& d) { close(d, {id(2), 0}, Status::failed); }) == Lines{});
+  CHECK(lines_after([&](auto& d) { close(d, {id(2), 0}, Status::delivered); }) ==
+        Lines{"row_differs queue 2.0"});
+  CHECK(lines_after([&](auto& d) { close(d, {id(4), 0}, Status::delivered); }) ==
+        Lines{"body_surplus bodies 4"});
+}
+
 TEST_CASE("a queue row that says other than record and events") {
   const auto row = [](std::function<void(QueueRecord&)> change) {
     return lines_after([&](auto& d) { put_row(d, {id(4), 0}, change); });

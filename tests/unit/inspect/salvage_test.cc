@@ -91,6 +91,25 @@ TEST_CASE("whoever has a final event is finished, whatever the queue says") {
   CHECK(one.saved.notes.size() == 1);
 }
 
+TEST_CASE("whoever has a closed row is finished as it says, with its event or without") {
+  TempDir directory;
+  fill(directory);
+  const auto closed = [](QueueRecord& row) {
+    row.attempts = 2, row.next_event = 1, row.status = Status::delivered;
+  };
+  put_row(directory, {id(1), 0}, closed);
+  put_row(directory, {id(1), 2}, closed);
+  const Read one = read(directory, 1);
+  CHECK(one.saved.notes.empty());
+  const auto& recipients = one.saved.restore->recipients;
+  CHECK(recipients[0].status == Status::delivered);
+  CHECK(recipients[0].events.size() == 1);
+  CHECK(recipients[2].status == Status::delivered);
+  CHECK(recipients[2].attempts == 2);
+  REQUIRE(recipients[2].events.size() == 2);
+  CHECK(recipients[2].events[1].event.type == EventType::delivered);
+}
+
 TEST_CASE("of whom nothing is left is held, and delivered only if somebody says so") {
   TempDir directory;
   fill(directory);

@@ -190,8 +190,7 @@ TEST_CASE("values out of their range do not decode") {
   encode_queue({}, queue);
   const auto as_queue = [](std::string_view p) { return decode_queue(p); };
   CHECK(as_queue(queue).has_value());
-  for (const char status : {'\0', '\3', '\4', '\5', '\6'})
-    CHECK(refused(queue, 0, status, as_queue));  // terminal: no row
+  for (const char status : {'\0', '\6'}) CHECK(refused(queue, 0, status, as_queue));
   encode_event({}, Status::queued, 0, queue_event);
   const auto as_event = [](std::string_view p) { return decode_event(0, p); };
   CHECK(as_event(queue_event).has_value());

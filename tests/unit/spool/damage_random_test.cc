@@ -158,8 +158,8 @@ TEST_CASE("random damage anywhere: no crash, an end, and nothing shown that was 
       }
       ++opened;
       std::uint64_t entries = 0;
-      const auto claimed =
-          (*store)->claim([&](const QueueEntry&) { return ++entries, true; }, [](const Damage&) {});
+      const auto claimed = (*store)->claim([&](const QueueEntry&) { return ++entries, true; },
+                                           [](const Damage&) {}, [] { return true; });
       if (claimed) CHECK(claimed->recipients == entries);
       read_everything(**store);
       if (!write_something(**store, messages + 1 + 100 * start, rng)) break;

@@ -123,12 +123,16 @@ TEST_CASE("a queue of many slices is scanned once each, in order, and the scan s
         if (entry.ref.index == 0) CHECK(must(store->find(entry.ref.message)).has_value());  // reads may nest
         return true;
       },
-      no_damage));
+      no_damage, [] { return true; }));
   CHECK(seen.size() == messages * recipients);
   CHECK(must(store->counts()).queued == messages * recipients);
   std::size_t called = 0;
-  must(store->claim([&](QueueEntry) { return ++called < 5000; }, no_damage));
+  must(store->claim([&](QueueEntry) { return ++called < 5000; }, no_damage, [] { return true; }));
   CHECK(called == 5000);
+  called = 0;
+  must(store->claim([&](QueueEntry) { return ++called > 0; }, no_damage, [&] { return called < 5000; }));
+  CHECK(called >= 5000);
+  CHECK(called < messages * recipients);
   CHECK(must(store->list_queue({.domain = "d1.example.net", .status = {}, .after = {}, .limit = 5000}))
             .size() == 3330);
 }

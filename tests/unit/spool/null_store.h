@@ -7,7 +7,7 @@ namespace relay::spool::test {
 class NullStore : public Store {
  public:
   Result<Applied> apply(std::span<const Operation>) override { return Applied{}; }
-  Result<Claimed> claim(const EachEntry&, const EachDamage&) override { return Claimed{}; }
+  Result<Claimed> claim(const EachEntry&, const EachDamage&, const GoOn&) override { return Claimed{}; }
   Result<std::optional<MessageView>> find(MessageId) const override { return std::nullopt; }
   Result<MessagePtr> load(MessageId wanted, std::uint64_t) const override {
     return fail(Errc::not_found, wanted.text());

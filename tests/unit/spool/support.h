@@ -129,7 +129,7 @@ inline Start claim(Store& store) {
   Start start;
   start.claimed =
       must(store.claim([&](QueueEntry entry) { return start.entries.push_back(std::move(entry)), true; },
-                       [&](const Damage& damage) { start.damage.push_back(damage); }));
+                       [&](const Damage& damage) { start.damage.push_back(damage); }, [] { return true; }));
   return start;
 }
 

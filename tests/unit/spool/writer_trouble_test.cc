@@ -249,8 +249,36 @@ TEST_CASE("an operation that meets damage fails alone, and its attempt counts no
   CHECK(heard.all == Said{{1, ok}, {2, ok}, {3, Errc::corrupt}, {4, ok}, {5, ok}});
   CHECK(writer.unrecorded() == 0);
   CHECK(writer.stats().damaged == 1);
-  CHECK(writer.stats().lost == 0);
+  CHECK(writer.stats().lost == 1);
   CHECK(writer.state() == WriterState::accepting);
+}
+
+TEST_CASE("an attempt that damage keeps from the store stays in the ledger, so that its repeat is foretold") {
+  TempDir directory;
+  std::filesystem::create_directory(directory.spool());
+  FakeStore store;
+  Home home;
+  Heard heard;
+  store.answer([](std::span<const Operation>) -> Result<Applied> {
+    return Applied{.failed = {{1, {Errc::corrupt, "damaged"}}}};
+  });
+  InFlight ledger(directory.spool(), {});
+  const InFlight::Attempt attempts[] = {{{id(1), 0}, 0}, {{id(2), 0}, 0}};
+  const auto tickets = ledger.begin(attempts);
+  {
+    ThreadWriter writer(store, {}, &ledger);
+    store.close();
+    for (const std::uint32_t n : {1u, 2u, 3u}) {
+      Attempted one = outcome(n);
+      if (n > 1) one.ticket = tickets[n - 2];
+      CHECK(writer.submit(std::move(one), home, heard.as(n)));
+      if (n == 1) store.wait_for_batch(1);
+    }
+    store.open();
+    home.run_until([&] { return heard.all.size() == 3; });
+    CHECK(writer.stop());
+  }
+  CHECK(ledger.stats().noted == 1);
 }
 
 TEST_CASE("damage among outcomes that are stored without the rest of their batch is told to the right one") {

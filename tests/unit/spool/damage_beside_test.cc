@@ -1,0 +1,185 @@
+// What lies beside damage, or depends on a place that cannot be written: outcomes are kept all the same, so
+// that nobody is delivered to again, and new mail is taken where it can be.
+#include <algorithm>
+
+#include "spool/lmdb_batch.h"
+#include "tests/unit/spool/damage.h"
+
+using namespace relay;
+using namespace relay::spool;
+using namespace relay::spool::test;
+
+namespace {
+
+constexpr std::uint32_t many = 700;
+const QueueQuery everything{.domain = {}, .status = {}, .after = {}, .limit = 1000};
+
+// Messages 1 to `many`, each with one recipient and one deferral.
+void fill(const TempDir& directory) {
+  const auto store = open(directory);
+  for (std::uint32_t n = 1; n <= many; ++n)
+    apply(*store, accept({.number = n, .content = some_bytes(6000, n)}));
+  for (std::uint32_t n = 1; n <= many; ++n) apply(*store, attempted({id(n), 0}, Status::queued));
+}
+
+// Damages a leaf of the table and answers the keys that were on it; `from_right` 0 is the last.
+std::vector<std::string> lose_leaf(const TempDir& directory, Table table, std::size_t from_right) {
+  const RawFile file(directory);
+  const auto leaves = file.leaves(table);
+  REQUIRE(leaves.size() > 5);
+  const PageNumber leaf = leaves[leaves.size() - 1 - from_right];
+  auto lost = file.rows(leaf);
+  file.write(leaf, some_bytes(page_bytes, 7));
+  return lost;
+}
+
+bool on(const std::vector<std::string>& keys, std::uint32_t number) {
+  return std::any_of(keys.begin(), keys.end(),
+                     [&](const std::string& key) { return message_of(key) == id(number); });
+}
+
+}  // namespace
+
+TEST_CASE("who is finished beside a damaged page of the queue stays finished") {
+  TempDir directory;
+  fill(directory);
+  const auto lost = lose_leaf(directory, Table::queue, 3);
+  auto store = open(directory);
+  std::vector<Operation> batch;
+  for (std::uint32_t n = 1; n <= many; ++n)
+    batch.push_back(attempted({id(n), 0}, n % 2 == 0 ? Status::delivered : Status::failed, 300));
+  CHECK(must(store->apply(batch)).failed.size() == lost.size());
+  store.reset();
+  store = open(directory);
+  const Start start = claim(*store);
+  CHECK(start.entries.empty());
+  CHECK(start.claimed.lost == lost.size());
+  CHECK(must(store->list_queue(everything)).size() == 1);  // the page
+  const std::uint64_t kept = must(store->counts()).queued;
+  CHECK(kept > lost.size());  // rows that could not be erased
+  for (std::uint32_t n = 1; n <= many; ++n) {
+    if (on(lost, n)) continue;
+    const auto view = must(store->find(id(n)));
+    CHECK(view->recipients[0].status == (n % 2 == 0 ? Status::delivered : Status::failed));
+    CHECK(view->recipients[0].attempts == 2);
+    CHECK(view->events.size() == 3);
+    CHECK_FALSE(store->load(id(n)));
+    // The first final outcome stands.
+    CHECK(apply(*store, attempted({id(n), 0}, Status::queued)).stale == 1);
+    CHECK(apply(*store, set_status({id(n), 0}, EventType::released, Status::queued)).stale == 1);
+  }
+  CHECK(must(store->counts()).queued == kept);
+  CHECK(apply(*store, Purge{at(many + 1), 1000}).purged >= many - 2 * kept);
+  CHECK(claim(*store).entries.empty());
+}
+
+TEST_CASE("a closed row does not close its message for the others of it") {
+  TempDir directory;
+  {
+    const auto store = open(directory);
+    for (std::uint32_t n = 1; n <= many; ++n) apply(*store, accept({.number = n, .recipients = 2}));
+  }
+  const auto lost = lose_leaf(directory, Table::queue, 3);
+  // Of the message whose rows follow those of the lost page.
+  std::uint32_t beside = 1;
+  while (!on(lost, beside)) ++beside;
+  while (on(lost, beside)) ++beside;
+  const auto store = open(directory);
+  for (const std::uint32_t last : {0u, 1u}) {
+    const std::uint64_t before = must(store->counts()).queued;
+    CHECK(apply(*store, attempted({id(beside), last}, Status::delivered)).failed.empty());
+    CHECK(must(store->counts()).queued == before);
+    CHECK(store->load(id(beside)).has_value() == (last == 0));
+  }
+  for (const QueueEntry& entry : claim(*store).entries) CHECK(entry.ref.message != id(beside));
+}
+
+TEST_CASE("the search for those whose rows are lost is long, and stops when told") {
+  TempDir directory;
+  constexpr std::uint32_t messages = 12, recipients = 1000;
+  {
+    const auto store = open(directory);
+    for (std::uint32_t n = 1; n <= messages; ++n)
+      apply(*store, accept({.number = n, .recipients = recipients}));
+    apply(*store, attempted({id(3), 5}, Status::delivered));
+  }
+  const RawFile file(directory);
+  file.write(file.root(Table::queue).root, some_bytes(page_bytes, 7));
+  const auto store = open(directory);
+  Start start = claim(*store);
+  CHECK(start.entries.empty());
+  CHECK(start.claimed.lost == messages * recipients - 1);
+  CHECK(start.damage.size() == messages * recipients);  // the page, and each of them
+  int asked = 0;
+  const auto stopped = must(store->claim([](const QueueEntry&) { return true; }, [](const Damage&) {},
+                                         [&] { return ++asked < 2; }));
+  CHECK(asked == 2);
+  CHECK(stopped.lost == 0);
+}
+
+TEST_CASE("an outcome whose event cannot be written is an outcome") {
+  TempDir directory;
+  fill(directory);
+  const auto lost = lose_leaf(directory, Table::events, 3);
+  auto store = open(directory);
+  std::vector<Operation> batch;
+  for (std::uint32_t n = 1; n <= many; ++n)
+    batch.push_back(attempted({id(n), 0}, n % 2 == 0 ? Status::delivered : Status::queued, 300));
+  CHECK(must(store->apply(batch)).failed.empty());
+  store.reset();
+  store = open(directory);
+  const Start start = claim(*store);
+  CHECK(start.entries.size() == many / 2);
+  for (const QueueEntry& entry : start.entries) {
+    CHECK(entry.attempts == 2);
+    CHECK(entry.due == at(360));
+  }
+  std::uint32_t untold = 0;
+  for (std::uint32_t n = 1; n <= many; ++n) {
+    const auto view = must(store->find(id(n)));
+    CHECK(view->recipients[0].status == (n % 2 == 0 ? Status::delivered : Status::queued));
+    CHECK(view->recipients[0].attempts == 2);
+    if (on(lost, n)) CHECK(!view->damage.empty());
+    untold += view->events.size() < 3 ? 1 : 0;
+  }
+  CHECK(untold >= lost.size());
+}
+
+TEST_CASE("new mail that damage keeps from its place changes nothing, and the rest of its batch is stored") {
+  for (const Table table : {Table::messages, Table::bodies, Table::queue}) {
+    CAPTURE(name(table));
+    TempDir directory;
+    fill(directory);
+    lose_leaf(directory, table, 0);
+    const auto environment = must(Environment::open(settings(directory)));
+    auto txn = must(Txn::begin_write(*environment));
+    {
+      Progress progress;
+      Scratch scratch;
+      auto batch = must(Batch::begin(txn, progress, scratch));
+      const std::uint64_t before = environment->changes();
+      for (std::uint32_t n = 1; n <= 3; ++n) {
+        const auto added = batch.add(accept({.number = many + n}));
+        REQUIRE_FALSE(added);
+        CHECK(added.error().code == Errc::corrupt);
+      }
+      CHECK(environment->changes() == before);
+      must(batch.add(attempted({id(2), 0}, Status::queued)));
+    }
+    must(txn.commit());
+  }
+}
+
+TEST_CASE("mail is taken though the index of accounts is damaged, and purged") {
+  TempDir directory;
+  fill(directory);
+  lose_leaf(directory, Table::accounts, 0);
+  const auto store = open(directory);
+  CHECK(apply(*store, accept({.number = many + 1}), attempted({id(many + 1), 0}, Status::delivered),
+              accept({.number = many + 2}))
+            .failed.empty());
+  CHECK(claim(*store).entries.size() == many + 1);
+  CHECK(must(store->find(id(many + 2))).has_value());
+  CHECK(apply(*store, Purge{at(many + 3), 100}).purged == 1);
+  CHECK(!must(store->find(id(many + 1))).has_value());
+}
