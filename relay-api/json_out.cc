@@ -180,7 +180,8 @@ std::string json_queue(const std::vector<spool::QueueRow>& rows, bool more) {
 }
 
 std::string json_control(const queue::ControlResult& result) {
-  return json::serialize(json::object{{"changed", result.changed}, {"in_flight", result.in_flight}});
+  return json::serialize(json::object{
+      {"changed", result.changed}, {"in_flight", result.in_flight}, {"damaged", result.damaged}});
 }
 
 std::string json_stats(const spool::Counts& counts, const queue::SchedulerStats& stats) {

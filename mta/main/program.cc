@@ -68,7 +68,10 @@ void bring_back(spool::Store& store, queue::Dispatcher& dispatcher, Arrivals& ar
     log::info("{} recipients are still queued from before", restored->recipients);
   if (restored) monitor.restored(*restored);
   arrivals.stop();
-  dispatcher.take_commands();
+  if (restored && !stop())
+    dispatcher.take_commands();
+  else
+    dispatcher.refuse_commands({Errc::unavailable, "not all of the queue has been read"});
 }
 
 }  // namespace

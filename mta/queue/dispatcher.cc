@@ -65,37 +65,59 @@ void Dispatcher::hold_commands() {
 }
 
 void Dispatcher::take_commands() {
-  std::vector<Task> held;
+  for (;;) {
+    std::vector<Command> held;
+    {
+      const std::lock_guard lock(mutex_);
+      if (held_.empty()) {
+        holding_ = false;
+        return;
+      }
+      held.swap(held_);
+    }
+    for (Command& command : held) carry_out(std::move(command));
+  }
+}
+
+void Dispatcher::refuse_commands(const Error& why) {
+  std::vector<Command> held;
   {
     const std::lock_guard lock(mutex_);
-    holding_ = false;
+    refused_ = why;
     held.swap(held_);
   }
-  for (Task& command : held) command();
+  for (Command& command : held) refuse(std::move(command), why);
+}
+
+void Dispatcher::refuse(Command command, const Error& why) {
+  command.home->post(
+      [done = std::move(command.done), why]() mutable { done(std::unexpected(std::move(why))); });
 }
 
 void Dispatcher::control(Control what, const Selection& which, Executor& home,
                          std::move_only_function<void(Result<ControlResult>)> done) {
+  Command command{what, which, &home, std::move(done)};
   {
     const std::lock_guard lock(mutex_);
-    if (holding_) {
-      held_.push_back([this, what, which, &home, done = std::move(done)]() mutable {
-        control(what, which, home, std::move(done));
-      });
-      return;
-    }
+    if (refused_) return refuse(std::move(command), *refused_);
+    if (holding_) return held_.push_back(std::move(command));
   }
+  carry_out(std::move(command));
+}
+
+void Dispatcher::carry_out(Command command) {
   auto sum = std::make_shared<Sum>();
   sum->left = shards_.size();
-  sum->done = std::move(done);
+  sum->done = std::move(command.done);
   for (const Shard& shard : shards_) {
-    auto add_one = [sum, &home](Result<ControlResult> one) {
-      home.post([sum, one = std::move(one)] {
+    auto add_one = [sum, home = command.home](Result<ControlResult> one) {
+      home->post([sum, one = std::move(one)] {
         if (!one) {
           sum->error = one.error();
         } else {
           sum->result.changed += one->changed;
           sum->result.in_flight += one->in_flight;
+          sum->result.damaged += one->damaged;
         }
         if (--sum->left > 0) return;
         if (sum->error)
@@ -104,9 +126,9 @@ void Dispatcher::control(Control what, const Selection& which, Executor& home,
           sum->done(sum->result);
       });
     };
-    shard.loop->post([scheduler = shard.scheduler, what, which, answer = std::move(add_one)]() mutable {
-      scheduler->control(what, which, std::move(answer));
-    });
+    shard.loop->post(
+        [scheduler = shard.scheduler, what = command.what, which = command.which,
+         answer = std::move(add_one)]() mutable { scheduler->control(what, which, std::move(answer)); });
   }
 }
 

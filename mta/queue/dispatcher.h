@@ -3,6 +3,7 @@
 #pragma once
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "mta/queue/scheduler.h"
@@ -26,20 +27,31 @@ class Dispatcher {
   std::size_t shard_of(std::string_view domain) const;
   std::size_t shards() const { return shards_.size(); }
 
-  // Between these control() waits, because not all that is queued has been restored.
+  // Until all that was queued has been restored control() waits, or it would miss some of it.
   void hold_commands();
-  void take_commands();
+  void take_commands();  // in the order they came
+  // It never will be: what waits and what comes is answered with `why`.
+  void refuse_commands(const Error& why);
 
  private:
   struct Shard {
     Executor* loop;
     Scheduler* scheduler;
   };
+  struct Command {
+    Control what;
+    Selection which;
+    Executor* home;
+    std::move_only_function<void(Result<ControlResult>)> done;
+  };
+  void carry_out(Command command);
+  static void refuse(Command command, const Error& why);
   const Router& router_;
   std::vector<Shard> shards_;
   std::mutex mutex_;
-  bool holding_ = false;    // under the mutex
-  std::vector<Task> held_;  // the same: commands
+  bool holding_ = false;          // under the mutex
+  std::optional<Error> refused_;  // the same
+  std::vector<Command> held_;     // the same
 };
 
 }  // namespace relay::queue

@@ -79,6 +79,7 @@ enum class Control { retry, hold, release, cancel };
 struct ControlResult {
   std::uint32_t changed = 0;
   std::uint32_t in_flight = 0;  // being delivered at this moment, so not changed
+  std::uint32_t damaged = 0;    // changed until the next start only: damage keeps it from the store
 };
 
 struct SchedulerStats {
@@ -109,8 +110,8 @@ class Scheduler {
   // Open recipients that the store had when the process started; what is known already stays as it is.
   void restore(std::span<const spool::QueueEntry> entries);
   // Submits the changes, slice after slice, each when the one before is committed; `done` runs after the
-  // last, or after the first error. Commands on more than one message go one after another. Mail that comes
-  // while one is under way may be changed by it or not.
+  // last, or after the first error that is not about one recipient alone. Commands on more than one message
+  // go one after another. Mail that comes while one is under way may be changed by it or not.
   void control(Control what, const Selection& which,
                std::move_only_function<void(Result<ControlResult>)> done);
   SchedulerStats stats() const;

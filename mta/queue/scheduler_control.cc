@@ -1,5 +1,5 @@
 // What an administrator changes: retry, hold, release, cancel.
-#include <unordered_set>
+#include <unordered_map>
 
 #include "mta/queue/scheduler_impl.h"
 
@@ -11,11 +11,20 @@ struct Scheduler::Impl::Command {
   Control what = Control::retry;
   Selection which;
   std::move_only_function<void(Result<ControlResult>)> done;
-  Slot next = 0, end = 0;            // of all recipients, unless it is about one message
-  std::size_t uncommitted = 0;       // of the slice
-  std::unordered_set<Slot> revived;  // sites in back-off that it wants tried
+  Slot next = 0, end = 0;                           // of all recipients, unless it is about one message
+  std::size_t uncommitted = 0;                      // of the slice
+  std::unordered_map<Slot, std::uint32_t> revived;  // sites in back-off that it wants tried, with generation
   ControlResult result;
   std::optional<Error> error;
+
+  void failed(const Error& why) {  // of one recipient's change
+    if (why.code != Errc::corrupt) {
+      error = why;
+      return;
+    }
+    --result.changed;
+    ++result.damaged;
+  }
 };
 
 void Scheduler::Impl::control(Control what, const Selection& which,
@@ -68,10 +77,12 @@ void Scheduler::Impl::consider(Command& command, Slot r, std::vector<spool::SetS
   }
   spool::SetStatus operation;
   const Slot site = all.domain_of(r).site;
-  const bool rests = backing_off.contains(site) || command.revived.contains(site);
+  const auto revived = command.revived.find(site);
+  const bool rests =
+      backing_off.contains(site) || (revived != command.revived.end() && sites.is(site, revived->second));
   if (!change(r, what, rests, operation)) return;
   operations.push_back(std::move(operation));
-  if (what == Control::retry && rests) command.revived.insert(site);
+  if (what == Control::retry && rests) command.revived.insert_or_assign(site, sites.generation(site));
 }
 
 void Scheduler::Impl::commit(const std::shared_ptr<Command>& command,
@@ -82,7 +93,7 @@ void Scheduler::Impl::commit(const std::shared_ptr<Command>& command,
   for (spool::SetStatus& operation : operations) {
     const bool taken = ports.writer.submit(std::move(operation), ports.loop,
                                            [this, command, life = alive()](const Result<void>& result) {
-                                             if (!result) command->error = result.error();
+                                             if (!result) command->failed(result.error());
                                              if (--command->uncommitted > 0) return;
                                              if (life.expired())
                                                finish(*command);
@@ -97,8 +108,8 @@ void Scheduler::Impl::commit(const std::shared_ptr<Command>& command,
 void Scheduler::Impl::committed(const std::shared_ptr<Command>& command) {
   if (!command->error && command->next < command->end) return change_slice(command);
   // Not before: what is sent meanwhile would be gone when its slice comes, and not be counted.
-  for (const Slot site : command->revived)
-    if (backing_off.contains(site)) unblock(site);
+  for (const auto& [site, generation] : command->revived)
+    if (sites.is(site, generation) && backing_off.contains(site)) unblock(site);
   if (!command->which.message) commands.pop_front();
   finish(*command);
   if (!command->which.message && !commands.empty()) begin_command();

@@ -8,8 +8,8 @@ namespace relay::queue {
 
 void Scheduler::Impl::pump(Slot slot) {
   Site& site = sites[slot];
-  if (!draining && site.no_mail.empty() && !(site.ready.size() > 0 && paused())) {
-    for (std::size_t i = 0; i < site.connections.size() && site.ready.size() > 0; ++i)
+  if (!draining && !(site.ready.size() > 0 && paused())) {
+    for (std::size_t i = 0; i < site.connections.size() && site.ready.size() > 0 && site.no_mail.empty(); ++i)
       if (connections[site.connections[i]].state == Connection::State::idle) next(site.connections[i]);
     while (wants_connection(slot)) {
       if (!site.targets.fresh(ports.loop.now())) {
@@ -26,7 +26,7 @@ void Scheduler::Impl::pump(Slot slot) {
 // Ready mail is more than the connections being opened will take; busy ones may be busy for long.
 bool Scheduler::Impl::wants_connection(Slot slot) {
   const Site& site = sites[slot];
-  if (site.ready.size() == 0 || backing_off.contains(slot)) return false;
+  if (site.ready.size() == 0 || backing_off.contains(slot) || !site.no_mail.empty()) return false;
   if (site.connections.size() >= (site.failures > 0 ? 1 : site.limit)) return false;
   const auto to_come = static_cast<std::uint32_t>(std::ranges::count_if(site.connections, [&](Slot c) {
     const Connection& it = connections[c];

@@ -29,10 +29,14 @@ int control_once(Session& session, const std::string& verb, const json::object& 
   if (!answer) return answer.error();
   const json::object& result = answer->get_object();
   const std::uint64_t in_flight = number_of(result, "in_flight");
+  const std::uint64_t damaged = number_of(result, "damaged");
   session.out << prefix << done_words(verb, number_of(result, "changed"));
   if (in_flight > 0)
     session.out << "; " << in_flight << (in_flight == 1 ? " is" : " are")
                 << " being delivered at this moment and left alone";
+  if (damaged > 0)
+    session.out << "; of " << damaged
+                << " the record is damaged: that lasts until relayd is started again, as its log says";
   session.out << ".\n";
   return exit_ok;
 }

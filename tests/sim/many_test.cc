@@ -93,6 +93,29 @@ TEST_CASE("a command ends with the first error of a commit") {
   w.check();
 }
 
+TEST_CASE("damage of some recipients does not end a command on all, and is counted") {
+  World w(105, slices_of_three());
+  for (int i = 0; i < 5; ++i)
+    w.host("a" + std::to_string(i) + ".example", "192.0.2." + std::to_string(i), down_until(Instant(5h)));
+  const auto ids = fifty(w);
+  w.run(30s);
+  w.store->unstorable = [&](const spool::Operation& operation) {
+    const auto* change = std::get_if<spool::SetStatus>(&operation);
+    return change != nullptr && (change->ref.message == ids[4] || change->ref.message == ids[20]);
+  };
+  const auto result = w.control(Control::hold);
+  CHECK(result.changed == 96);
+  CHECK(result.damaged == 4);
+  CHECK(w.scheduler->stats().held == 100);
+  w.store->unstorable = nullptr;
+  w.crash();
+  w.run(1s);
+  CHECK(w.scheduler->stats().held == 96);
+  CHECK(w.control(Control::release).changed == 96);
+  CHECK(w.run_until_done(20h));
+  w.check();
+}
+
 TEST_CASE("what comes due together is sent, however much it is") {
   World w(103, slices_of_three());
   HostScript greylisting;

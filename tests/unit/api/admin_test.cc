@@ -87,7 +87,7 @@ TEST_CASE("the queue is controlled by id, domain or all of it") {
   Relay relay;
   const std::string id = relay.accepted(), other = relay.accepted("c@example.com");
   CHECK(relay.admin("POST", "/admin/v1/queue/hold", R"({"id":")" + id + "\"}").text ==
-        R"({"changed":1,"in_flight":0})");
+        R"({"changed":1,"in_flight":0,"damaged":0})");
   CHECK(relay.admin("GET", "/admin/v1/messages/" + id).at("/status") == "held");
   CHECK(relay.admin("GET", "/admin/v1/queue?status=held").json.at("data").as_array().size() == 1);
   CHECK(relay.admin("GET", "/admin/v1/messages/" + id + "/why").at("/recipients/0/next_attempt") == "null");

@@ -140,6 +140,10 @@ TEST_CASE("--json prints what the API said, wherever it stands") {
 TEST_CASE("what became of a control is said, for each id") {
   const Ran one = run_words({"queue", "hold", id}, {ok(R"({"changed":1,"in_flight":2})")});
   CHECK(one.out == "1 recipient held; 2 are being delivered at this moment and left alone.\n");
+  const Ran damaged = run_words({"queue", "hold", id}, {ok(R"({"changed":1,"in_flight":0,"damaged":3})")});
+  CHECK(damaged.out ==
+        "1 recipient held; of 3 the record is damaged: that lasts until relayd is started again, as its log "
+        "says.\n");
   const Ran two =
       run_words({"queue", "cancel", id, "msg_x"}, {ok(R"({"changed":3,"in_flight":0})"), missing()});
   CHECK(two.code == 1);

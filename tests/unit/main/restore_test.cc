@@ -83,3 +83,22 @@ TEST_CASE("commands wait until all is restored, then go in order") {
   loop.run();
   CHECK(order == "ab");
 }
+
+TEST_CASE("if not all can be restored, commands that wait and those that come are refused") {
+  TestLoop loop;
+  Queue queue(loop);
+  queue.dispatcher.hold_commands();
+  std::string answers;
+  const auto ask = [&] {
+    queue.dispatcher.control(queue::Control::hold, {}, loop, [&](const Result<queue::ControlResult>& result) {
+      answers += result ? "done " : result.error().code == Errc::unavailable ? "refused " : "other ";
+    });
+  };
+  ask();
+  loop.run();
+  queue.dispatcher.refuse_commands({Errc::unavailable, "not all of the queue has been read"});
+  ask();
+  CHECK(answers.empty());  // not before the one who asks has gone on
+  loop.run();
+  CHECK(answers == "refused refused ");
+}
