@@ -109,6 +109,8 @@ void control(Service& service, Call call, queue::Control what) {
       [answer = std::move(call.answer)](const Result<queue::ControlResult>& result) {
         if (result)
           answer->json(200, json_control(*result));
+        else if (result.error().code == Errc::unavailable)  // whoever may command may know why
+          answer->problem({503, "service_unavailable", result.error().message + ".", {}, {}});
         else
           answer->problem(problem_of(result.error()));
       });

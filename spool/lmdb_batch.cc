@@ -72,7 +72,8 @@ Result<Batch> Batch::begin(const Txn& txn, Progress& progress, Scratch& scratch)
                txn.environment().value_bytes());
 }
 
-Result<void> Batch::add(const Operation& operation) {
+Result<void> Batch::add(const Operation& operation, Care care) {
+  care_ = care;
   struct Visitor {
     Batch& batch;
     Result<void> operator()(const Accept& o) const { return batch.accept(o); }
@@ -121,6 +122,7 @@ Result<void> Batch::check_places(const Message& message) {
   constexpr auto put = SoundPaths::Use::put;
   if (auto r = messages_.check(RowKey::message(message.id).view(), put); !r) return r;
   if (auto r = bodies_.check(RowKey::part(message.id, 0).view(), put); !r) return r;
+  if (auto r = events_.check(RowKey::event({message.id, 0}, 0).view(), put); !r) return r;
   return queue_.check(RowKey::recipient({message.id, 0}).view(), put);
 }
 
@@ -216,7 +218,9 @@ Result<void> Batch::change(const RecipientRef& ref, const Event& event, Status s
   auto row = payload ? decode_queue(*payload) : std::nullopt;
   std::string domain;  // of a row that is written anew, because it is damaged
   if (!row) {
+    if (care_ == Care::utmost) return queue_.damaged();
     auto rebuilt = rebuild_row(ref, messages_, rest_, events_);
+    if (!txn_->usable()) return queue_.damaged();
     if (!rebuilt) return std::unexpected(rebuilt.error());
     domain = std::move(rebuilt->domain);
     row = rebuilt->row;
@@ -259,8 +263,8 @@ Result<void> Batch::close(const RecipientRef& ref, bool by_event) {
           by_event && erasable ? queue_.erase() : queue_.put(RowKey::recipient(ref).view(), scratch_.record);
       !r)
     return r;
-  const auto still_open = open(ref.message);
-  if (!still_open && still_open.error().code == Errc::corrupt) {
+  const auto still_open = care_ == Care::utmost ? queue_.damaged() : open(ref.message);
+  if (!still_open && still_open.error().code == Errc::corrupt && txn_->usable()) {
     log::error("spool: the content of {} is kept, as it cannot be told whether it is finished with: {}",
                ref.message.text(), still_open.error().message);
     return {};

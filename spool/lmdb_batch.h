@@ -28,10 +28,14 @@ struct Scratch {
   std::string record, piece;
 };
 
+// LMDB gives a transaction up when it comes to a page that is not in the file, as it may beside the row it is
+// asked for. For an operation that has met that: no look at anything but its own row.
+enum class Care { usual, utmost };
+
 class Batch {
  public:
   static Result<Batch> begin(const Txn& txn, Progress& progress, Scratch& scratch);
-  Result<void> add(const Operation& operation);
+  Result<void> add(const Operation& operation, Care care = Care::usual);
   const Applied& applied() const { return applied_; }
 
  private:
@@ -63,6 +67,7 @@ class Batch {
   Scratch& scratch_;
   std::size_t value_bytes_;
   Applied applied_;
+  Care care_ = Care::usual;
 };
 
 // What a batch's new mail will take, roughly, in bytes.

@@ -48,6 +48,8 @@ class Slice {
     std::size_t seen = 0;
     for (auto found = queue_.seek_from(from);; found = queue_.next()) {
       if (!found) gaps(found.error());
+      // First, as a page that is damaged may show some of its rows all the same.
+      if (!progress_.searches.empty() && queue_.valid()) return std::string(queue_.key());
       if (found ? !*found : !queue_.valid()) return std::nullopt;
       if (seen++ == slice_rows) return std::string(queue_.key());
       row();

@@ -87,7 +87,8 @@ Result<std::uint64_t> Batch::forget(const MessageId& id) {
   if (record)
     if (auto r = more(erase_row(accounts_, RowKey::account(record->message.account, id))); !r)
       return std::unexpected(r.error());
-  for (Cursor* cursor : {&events_, &rest_, &queue_})  // in the queue are closed rows only
+  // In the queue are closed rows only, in bodies what could not be removed in its time.
+  for (Cursor* cursor : {&events_, &rest_, &queue_, &bodies_})
     if (auto r = more(erase_all(*cursor, id)); !r) return std::unexpected(r.error());
   return erased;
 }

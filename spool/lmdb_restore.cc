@@ -10,7 +10,6 @@ Result<void> Batch::restore(const Restore& restore) {
   if (auto r = check_legal(restore); !r) return r;
   const Message& message = *restore.message;
   if (auto r = check_places(message); !r) return r;
-  if (auto r = events_.check(RowKey::event({message.id, 0}, 0).view(), SoundPaths::Use::put); !r) return r;
   const bool open = std::any_of(restore.recipients.begin(), restore.recipients.end(),
                                 [](const auto& recipient) { return !terminal(recipient.status); });
   const std::uint32_t chunks = open ? chunks_of(message.size) : 0;

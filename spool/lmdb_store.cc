@@ -50,24 +50,24 @@ Result<Applied> LmdbStore::apply(std::span<const Operation> batch) {
   }
   if (auto r = environment_->settle_meta(); !r) return std::unexpected(r.error());
   const std::vector<std::uint32_t> order = order_of(batch);
-  Failures failed;
+  Trouble trouble;
   for (;;) {
-    // Each round that does not commit has named one more operation that cannot be applied.
-    auto applied = try_apply(batch, order, failed);
+    // Each round that does not commit has named one more operation that cannot be applied, or needs care.
+    auto applied = try_apply(batch, order, trouble);
     if (!applied) return std::unexpected(applied.error());
     if (!*applied) continue;
     environment_->worked(batch.size());
-    for (auto& [index, error] : failed) (*applied)->failed.push_back({index, std::move(error)});
+    for (auto& [index, error] : trouble.failed) (*applied)->failed.push_back({index, std::move(error)});
     return std::move(**applied);
   }
 }
 
 Result<std::optional<Applied>> LmdbStore::try_apply(std::span<const Operation> batch,
-                                                    std::span<const std::uint32_t> order, Failures& failed) {
+                                                    std::span<const std::uint32_t> order, Trouble& trouble) {
   auto txn = Txn::begin_write(*environment_);
   if (!txn) return std::unexpected(txn.error());
   Progress progress = progress_;
-  auto applied = add_all(*txn, batch, order, progress, failed);
+  auto applied = add_all(*txn, batch, order, progress, trouble);
   if (!applied || !*applied) return applied;
   if (auto r = txn->commit(); !r) return std::unexpected(r.error());
   progress_ = std::move(progress);
@@ -79,16 +79,18 @@ Result<std::optional<Applied>> LmdbStore::try_apply(std::span<const Operation> b
 // all the others must be tried again without this one. The cursors end here, before the transaction does.
 Result<std::optional<Applied>> LmdbStore::add_all(const Txn& txn, std::span<const Operation> batch,
                                                   std::span<const std::uint32_t> order, Progress& progress,
-                                                  Failures& failed) {
+                                                  Trouble& trouble) {
   auto open_batch = Batch::begin(txn, progress, scratch_);
   if (!open_batch) return std::unexpected(open_batch.error());
   for (const std::uint32_t position : order) {
-    if (failed.contains(position)) continue;
+    if (trouble.failed.contains(position)) continue;
     const std::uint64_t changes = environment_->changes();
-    auto added = open_batch->add(batch[position]);
+    const Care care = trouble.careful.contains(position) ? Care::utmost : Care::usual;
+    auto added = open_batch->add(batch[position], care);
     if (added) continue;
     if (added.error().code != Errc::corrupt) return std::unexpected(added.error());
-    failed.emplace(position, std::move(added.error()));
+    if (txn.usable() || !trouble.careful.insert(position).second)
+      trouble.failed.emplace(position, std::move(added.error()));
     if (changes != environment_->changes() || !txn.usable()) return std::nullopt;
   }
   return open_batch->applied();

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -39,12 +40,15 @@ class LmdbStore final : public Store {
   static constexpr std::size_t slice_bytes = std::size_t{1} << 20;
 
  private:
-  using Failures = std::map<std::size_t, Error>;  // by position in the batch
+  struct Trouble {  // by position in the batch
+    std::map<std::size_t, Error> failed;
+    std::set<std::size_t> careful;
+  };
   Result<std::optional<Applied>> try_apply(std::span<const Operation> batch,
-                                           std::span<const std::uint32_t> order, Failures& failed);
+                                           std::span<const std::uint32_t> order, Trouble& trouble);
   Result<std::optional<Applied>> add_all(const Txn& txn, std::span<const Operation> batch,
                                          std::span<const std::uint32_t> order, Progress& progress,
-                                         Failures& failed);
+                                         Trouble& trouble);
 
   std::unique_ptr<Environment> environment_;
   Progress progress_;          // the writer's

@@ -183,12 +183,12 @@ Result<bool> Cursor::move(std::string_view key, MDB_cursor_op op) {
 }
 
 // LMDB has stepped onto a page that is not sound, behind the one that was checked. It must not find its
-// cursor there again. What was looked for is the rows of one message (or recipient): if they cannot reach so
-// far, that was the end of them.
+// cursor there again. What was looked for is the rows of one message: if they cannot reach so far, that was
+// the end of them.
 Result<bool> Cursor::astray(std::string_view wanted, std::string_view what) {
   constexpr std::size_t message_bytes = 16;
   const std::string from(wanted.empty() ? std::string_view(key_) : wanted);
-  const std::string_view prefix = wanted.empty() ? std::string_view(from).substr(0, message_bytes) : from;
+  const auto prefix = std::string_view(from).substr(0, begins_with_id(table_) ? message_bytes : from.size());
   if (auto r = reopen(); !r) {
     txn_->written()->spoil();
     return std::unexpected(r.error());

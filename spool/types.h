@@ -187,7 +187,7 @@ struct QueueRow {
 };
 struct Counts {
   std::uint64_t messages = 0, queued = 0;
-};  // queued: open recipients
+};  // queued: rows of the queue, open recipients but for what damage keeps there
 
 struct Space {              // of the storage, in bytes
   std::uint64_t file = 0;   // on disk, what is allocated ahead included

@@ -62,8 +62,10 @@ void bring_back(spool::Store& store, queue::Dispatcher& dispatcher, Arrivals& ar
   const auto stop = [&told] { return told.wait_for(std::chrono::seconds(0)) == std::future_status::ready; };
   const auto restored = restore(store, dispatcher, arrivals, stop);
   if (!restored)
-    log::error("the queue could not be read to its end, some of it waits for the next start: {}",
-               restored.error().message);
+    log::error(
+        "the queue could not be read to its end, some of it waits for the next start and commands on it are "
+        "refused until then: {}",
+        restored.error().message);
   else if (restored->recipients > 0 && !stop())
     log::info("{} recipients are still queued from before", restored->recipients);
   if (restored) monitor.restored(*restored);
@@ -71,7 +73,9 @@ void bring_back(spool::Store& store, queue::Dispatcher& dispatcher, Arrivals& ar
   if (restored && !stop())
     dispatcher.take_commands();
   else
-    dispatcher.refuse_commands({Errc::unavailable, "not all of the queue has been read"});
+    dispatcher.refuse_commands({Errc::unavailable,
+                                "Not all of the queue has been read, so that a command would miss some of "
+                                "it; relayd must be started again"});
 }
 
 }  // namespace
