@@ -15,6 +15,8 @@ std::string_view trouble(spool::WriterState state) {
     case spool::WriterState::busy: return "More mail waits for the disk than may wait.";
     case spool::WriterState::full: return "There is no room for new mail.";
     case spool::WriterState::unavailable: return "The storage cannot be written to now.";
+    case spool::WriterState::damaged:
+      return "The storage is damaged where new mail goes; it must be repaired.";
     case spool::WriterState::failed: return "The storage has failed; the relay must be restarted.";
   }
   return "";

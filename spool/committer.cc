@@ -20,6 +20,9 @@ Result<void> result_of(const Result<std::vector<FailedOperation>>& stored, std::
   return std::unexpected(found->error);
 }
 
+// Room for the new mail of some batches like the one that was refused.
+constexpr std::uint64_t least_wanted = 1u << 20, most_wanted = 64u << 20;
+
 std::string concern(const Operation& operation) {
   if (const Message* message = new_message(operation)) return fmt::format("message={}", message->id.text());
   if (const auto* change = std::get_if<SetStatus>(&operation))
@@ -36,6 +39,7 @@ std::string_view text(WriterState state) {
     case WriterState::busy: return "busy";
     case WriterState::full: return "full";
     case WriterState::unavailable: return "unavailable";
+    case WriterState::damaged: return "damaged";
     case WriterState::failed: return "failed";
   }
   return "unknown";
@@ -94,6 +98,9 @@ void Completions::post(InFlight* ledger) {
 
 // ---- commits ----
 
+Committer::Committer(Store& store, const WriterSettings& settings)
+    : store_(store), settings_(settings), wanted_bytes_(least_wanted) {}
+
 void Committer::take(std::deque<Submitted>& submitted) {
   if (backlog_.empty()) return backlog_.swap(submitted);
   std::ranges::move(submitted, std::back_inserter(backlog_));
@@ -148,18 +155,29 @@ void Committer::count(const Applied& applied, std::span<const Operation> stored,
   ++stats_.commits;
   stats_.operations += stored.size();
   stats_.stale += applied.stale;
+  unsynced_ = true;
+  count_damage(applied, stored, completions);
+}
+
+// Those that failed for damage are named. Where one of them is new mail there may be no place for any.
+void Committer::count_damage(const Applied& applied, std::span<const Operation> batch,
+                             Completions& completions) {
   stats_.damaged += applied.failed.size();
   auto failed = applied.failed.begin();
-  for (std::size_t i = 0; i < stored.size(); ++i) {
+  bool mail_stored = false, mail_failed = false;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
     const bool damaged = failed != applied.failed.end() && failed->index == i;
-    completions.add_recorded(stored[i], !damaged);
+    completions.add_recorded(batch[i], !damaged);
+    (damaged ? mail_failed : mail_stored) |= !is_outcome(batch[i]);
     if (!damaged) continue;
-    if (!is_attempt(stored[i]))
-      log::error("spool: {} is not stored: {}", concern(stored[i]), failed->error.message);
-    lose(stored[i], (failed++)->error);
+    const Error& why = (failed++)->error;
+    if (const auto* outcome = std::get_if<Attempted>(&batch[i]))
+      log_lost(outcome->ref, outcome->status, why.message);
+    else
+      log::error("spool: {} is not stored: {}", concern(batch[i]), why.message);
   }
-  unsynced_ = true;
-  taken(std::ranges::any_of(stored, std::not_fn(is_outcome)));
+  taken(mail_stored);
+  if (mail_failed && stats_.state == WriterState::accepting) heed(store_.probe(wanted_bytes_));
 }
 
 // New mail is refused; what has happened to old mail is recorded on its own, and if even that finds no room
@@ -167,10 +185,13 @@ void Committer::count(const Applied& applied, std::span<const Operation> stored,
 void Committer::not_now(Batch batch, const Error& why, bool last, Completions& completions) {
   std::vector<Operation> outcomes;
   std::vector<bool> kept(batch.operations.size());
+  std::uint64_t refused_bytes = 0;
   for (std::size_t i = 0; i < kept.size(); ++i) {
     kept[i] = is_outcome(batch.operations[i]);
+    if (!kept[i]) refused_bytes += batch.waiters[i].bytes;
     if (kept[i]) outcomes.push_back(std::move(batch.operations[i]));
   }
+  wanted_bytes_ = std::clamp(2 * refused_bytes, wanted_bytes_, most_wanted);
   const Result<void> refused = std::unexpected(why);
   Stored stored = std::unexpected(why);
   if (!outcomes.empty() && outcomes.size() < kept.size()) stored = apply(outcomes, completions);
@@ -207,9 +228,11 @@ void Committer::refuse_what_waits(const Result<void>& refused, Completions& comp
 
 // ---- the store's state ----
 
-// That outcomes are taken says that the disk can be written, not that there is room for more.
+// That outcomes are taken says that the disk can be written, not that there is room or a place for more.
 void Committer::taken(bool new_mail) {
-  if (stats_.state == WriterState::accepting || (stats_.state == WriterState::full && !new_mail)) return;
+  if (stats_.state == WriterState::accepting) return;
+  if (stats_.state != WriterState::unavailable && !new_mail) return;
+  wanted_bytes_ = least_wanted;
   log::info("spool: new mail is taken again");
   stats_.state = WriterState::accepting;
   stats_.reason.clear();
@@ -219,7 +242,15 @@ void Committer::not_taken(const Error& error, bool final) {
   const WriterState before = stats_.state;
   ++stats_.refusals;
   stats_.reason = error.message;
-  if (!final) {
+  if (!final && error.code == Errc::corrupt) {
+    stats_.state = WriterState::damaged;
+    if (before != stats_.state)
+      log::error(
+          "spool: no new mail can be taken, as the place where it goes is damaged; deliveries go on; repair "
+          "the "
+          "spool by relayctl spool export and import: {}",
+          error.message);
+  } else if (!final) {
     stats_.state = error.code == Errc::full ? WriterState::full : WriterState::unavailable;
     if (before != stats_.state) log::warn("spool: new mail is refused for now: {}", error.message);
   } else {
@@ -232,13 +263,14 @@ void Committer::not_taken(const Error& error, bool final) {
 }
 
 void Committer::probe() {
-  if (!refusing()) return;
-  if (const auto asked = store_.probe(); asked)
-    taken(true);
-  else {
-    not_taken(asked.error(), !may_pass(asked.error()));
-    if (!may_pass(asked.error())) final_error_ = asked;
-  }
+  if (refusing()) heed(store_.probe(wanted_bytes_));
+}
+
+void Committer::heed(const Result<void>& probed) {
+  if (probed) return taken(true);
+  const bool final = !may_pass(probed.error()) && probed.error().code != Errc::corrupt;
+  not_taken(probed.error(), final);
+  if (final) final_error_ = probed;
 }
 
 void Committer::sync() {

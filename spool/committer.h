@@ -62,7 +62,7 @@ class Completions {
 
 class Committer {
  public:
-  Committer(Store& store, const WriterSettings& settings) : store_(store), settings_(settings) {}
+  Committer(Store& store, const WriterSettings& settings);
 
   void take(std::deque<Submitted>& submitted);  // all, behind what waits already
   bool idle() const { return backlog_.empty(); }
@@ -74,9 +74,10 @@ class Committer {
   // New mail was refused for a reason that may pass: probe() every settings.full_pause, so that it is known
   // when it has, even if nobody sends.
   bool refusing() const {
-    return stats_.state == WriterState::full || stats_.state == WriterState::unavailable;
+    return stats_.state != WriterState::accepting && stats_.state != WriterState::failed;
   }
   void probe();
+  void heed(const Result<void>& probed);  // what a probe has said
   // Commits were made that the store has not been told to sync.
   bool unsynced() const { return unsynced_; }
   void sync();
@@ -96,6 +97,7 @@ class Committer {
   void refuse_what_waits(const Result<void>& refused, Completions& completions);
   void taken(bool new_mail);
   void not_taken(const Error& error, bool final);
+  void count_damage(const Applied& applied, std::span<const Operation> batch, Completions& completions);
   void lose(const Operation& operation, const Error& why);
 
   Store& store_;
@@ -103,7 +105,8 @@ class Committer {
   std::deque<Submitted> backlog_;
   bool stuck_ = false;
   bool unsynced_ = false;
-  Result<void> final_error_;  // once set, nothing is stored any more
+  Result<void> final_error_;    // once set, nothing is stored any more
+  std::uint64_t wanted_bytes_;  // that new mail is taken again with
   WriterStats stats_;
 };
 

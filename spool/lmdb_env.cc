@@ -71,6 +71,9 @@ Result<void> Environment::open_tables() {
 // LMDB does not tell where its map lies. The page that names the tables, which has been found sound, lies in
 // it where its number says.
 Result<void> Environment::find_map() {
+  MDB_envinfo newest{};
+  mdb_env_info(env_.get(), &newest);
+  committed_ = newest.me_last_txnid;
   auto txn = Txn::begin_read(*this);
   if (!txn) return std::unexpected(txn.error());
   const auto entry = txn->map_entry(Table::meta);

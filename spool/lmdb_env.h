@@ -11,6 +11,7 @@
 #include <lmdb.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "mta/base/result.h"
 #include "spool/codec.h"
 #include "spool/file.h"
+#include "spool/frozen.h"
 #include "spool/lmdb.h"
 #include "spool/map_guard.h"
 #include "spool/page_source.h"
@@ -59,7 +61,7 @@ class Txn {
   Result<TreeRoot> root(Table table) const;
   Result<const char*> map_entry(Table table) const;  // what LMDB has noted of it, in the map
   Result<std::uint64_t> entries(Table table) const;
-  std::uint64_t commit_number() const { return mdb_txn_id(txn_.get()); }
+  std::uint64_t commit_number() const;
   // Whether LMDB would still commit it: an error amid a change spoils a transaction.
   bool usable() const;
 
@@ -69,7 +71,8 @@ class Txn {
     void operator()(MDB_txn* txn) const;
   };
   static Result<Txn> begin(const Environment& environment, Environment* written);
-  std::unique_ptr<MDB_txn, Abort> txn_;
+  std::unique_ptr<MDB_txn, Abort> txn_;  // null: it reads what is frozen
+  const Frozen* frozen_ = nullptr;
   const Environment* environment_ = nullptr;
   Environment* written_ = nullptr;
 };
@@ -136,9 +139,14 @@ class Environment {
   // commit they read could not be used anew otherwise.
   void forget_dead_readers() const { mdb_reader_check(env_.get(), nullptr); }
 
+  // What is read once LMDB begins nothing more; else null.
+  const Frozen* frozen() const { return frozen_.load(std::memory_order_acquire); }
+
   // ---- the writer's thread alone ----
   // Whether `bytes` more can be written and the reserve for outcomes stays.
   Result<bool> has_room(std::uint64_t bytes);
+  std::unexpected<Error> no_room(std::uint64_t bytes) const;  // Errc::full, with the figures
+  void committed(std::uint64_t number) { committed_ = number; }
   // In pages of the file that no table holds any more and later commits may use again.
   Result<std::uint64_t> free_bytes() const;
   // Of a commit that LMDB answered with `code`.
@@ -181,6 +189,8 @@ class Environment {
   Result<void> open_tables();
   Result<void> find_map();
   std::unexpected<Error> lose_writer(MapGuard::Fault fault);
+  bool freeze_if_panicked();
+  std::uint64_t reserve() const;
   Result<std::uint64_t> disk_bytes() const;
   bool has_holes(std::uint64_t& blocks) const;
   int reason_not_to_grow() const;  // an errno of a full disk, or 0
@@ -194,9 +204,12 @@ class Environment {
   std::size_t value_bytes_ = 0;
   int file_ = -1;              // LMDB's
   const char* map_ = nullptr;  // the same
+  Frozen frozen_commit_;
+  std::atomic<const Frozen*> frozen_ = nullptr;  // at it, once it is set
   // The writer's:
   bool can_allocate_;
   std::uint64_t allocated_ = 0;  // of the file, from its start without a hole; 0 is not known yet
+  std::uint64_t committed_ = 0;  // the number of the last commit that succeeded
   bool newest_meta_in_doubt_ = false;
   bool writer_lost_ = false;
   bool spoiled_ = false;

@@ -81,11 +81,30 @@ Result<std::uint64_t> Environment::allocate(std::uint64_t used, std::uint64_t en
   return allocated_;
 }
 
+std::uint64_t Environment::reserve() const {
+  return std::min<std::uint64_t>(settings_.reserve_bytes, settings_.map_bytes / 8);
+}
+
+std::unexpected<Error> Environment::no_room(std::uint64_t bytes) const {
+  const auto mib = [](std::uint64_t n) {
+    return fmt::format("{:.1f} MiB", static_cast<double>(n) / (1u << 20));
+  };
+  const auto now = space();
+  const auto disk = disk_bytes();
+  if (!now || !disk) return fail(Errc::full, fmt::format("the spool {} is full", settings_.directory));
+  return fail(
+      Errc::full,
+      fmt::format("the spool {} is full: new mail needs {} beside the {} that are kept for outcomes, and "
+                  "there are {} free in its file, which may grow by {}, and {} free on the disk",
+                  settings_.directory, mib(bytes), mib(reserve()), mib(now->free),
+                  mib(now->limit - std::min(now->limit, now->file)), mib(*disk)));
+}
+
 Result<bool> Environment::has_room(std::uint64_t bytes) {
   MDB_envinfo info{};
   mdb_env_info(env_.get(), &info);
   const std::uint64_t used = (info.me_last_pgno + 1) * page_bytes_;
-  const std::uint64_t needed = bytes + std::min<std::uint64_t>(settings_.reserve_bytes, info.me_mapsize / 8);
+  const std::uint64_t needed = bytes + reserve();
   const auto ours = allocate(used, used + needed);
   if (!ours) return std::unexpected(ours.error());
   const std::uint64_t end = std::min<std::uint64_t>(*ours, info.me_mapsize);
@@ -106,10 +125,16 @@ Result<Space> Environment::space() const {
   MDB_envinfo info{};
   mdb_env_info(env_.get(), &info);  // after the count, so that no page counts as free and as not there yet
   const std::uint64_t pages = (info.me_last_pgno + 1) * page_bytes_;
+  const auto disk = disk_bytes();
+  if (!disk) return std::unexpected(disk.error());
+  const std::uint64_t end =
+      std::min<std::uint64_t>(static_cast<std::uint64_t>(now.st_size) + *disk, info.me_mapsize);
+  const std::uint64_t left = *free + end - std::min(pages, end);
   return Space{.file = static_cast<std::uint64_t>(now.st_size),
                .used = pages - std::min(pages, *free),
                .free = *free,
-               .limit = info.me_mapsize};
+               .limit = info.me_mapsize,
+               .room = left - std::min(left, reserve())};
 }
 
 // LMDB calls a write that was cut short by a full disk, quota or file size an input/output error. So it is

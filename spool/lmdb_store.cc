@@ -28,8 +28,20 @@ Result<MessageRecord> read_record(const Txn& txn, const MessageId& id) {
   return read_queued(id, messages, rest, scratch);
 }
 
-std::unexpected<Error> no_room() {
-  return fail(Errc::full, "the spool is full: what is left of it is kept for the queued mail's outcomes");
+// New mail has the greatest id there is: its rows go to the right end of each table.
+Result<void> check_right_end(const Txn& txn) {
+  MessageId greatest;
+  greatest.bytes.fill(0xff);
+  const RecipientRef ref{greatest, 0};
+  const std::pair<Table, RowKey> places[] = {{Table::messages, RowKey::message(greatest)},
+                                             {Table::rest, RowKey::part(greatest, 0)},
+                                             {Table::bodies, RowKey::part(greatest, 0)},
+                                             {Table::queue, RowKey::recipient(ref)},
+                                             {Table::events, RowKey::event(ref, 0)}};
+  for (const auto& [table, key] : places)
+    if (auto r = txn.written()->sound_paths().check(txn, table, key.view(), SoundPaths::Use::put); !r)
+      return r;
+  return {};
 }
 
 }  // namespace
@@ -46,7 +58,7 @@ Result<Applied> LmdbStore::apply(std::span<const Operation> batch) {
   if (const std::uint64_t bytes = space_for_new_mail(batch); bytes > 0) {
     const auto room = environment_->has_room(bytes);
     if (!room) return std::unexpected(room.error());
-    if (!*room) return no_room();
+    if (!*room) return environment_->no_room(bytes);
   }
   if (auto r = environment_->settle_meta(); !r) return std::unexpected(r.error());
   const std::vector<std::uint32_t> order = order_of(batch);
@@ -97,14 +109,14 @@ Result<std::optional<Applied>> LmdbStore::add_all(const Txn& txn, std::span<cons
 }
 
 // A record of `meta` is written anew as it is: whether that can be done only doing it tells.
-Result<void> LmdbStore::probe() {
-  constexpr std::uint64_t usual_message = 64u << 10;
-  const auto room = environment_->has_room(usual_message);
+Result<void> LmdbStore::probe(std::uint64_t bytes) {
+  const auto room = environment_->has_room(bytes);
   if (!room) return std::unexpected(room.error());
-  if (!*room) return no_room();
+  if (!*room) return environment_->no_room(bytes);
   if (auto r = environment_->settle_meta(); !r) return r;
   auto txn = Txn::begin_write(*environment_);
   if (!txn) return std::unexpected(txn.error());
+  if (auto r = check_right_end(*txn); !r) return r;
   {
     auto meta = Cursor::open(*txn, Table::meta);
     if (!meta) return std::unexpected(meta.error());

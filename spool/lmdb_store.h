@@ -26,7 +26,7 @@ class LmdbStore final : public Store {
   explicit LmdbStore(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {}
   Result<Applied> apply(std::span<const Operation> batch) override;
   Result<void> sync() override;
-  Result<void> probe() override;
+  Result<void> probe(std::uint64_t bytes) override;
   Result<Claimed> claim(const EachEntry& each, const EachDamage& damaged, const GoOn& go_on) override;
   Result<std::optional<MessageView>> find(MessageId id) const override;
   Result<MessagePtr> load(MessageId id, std::uint64_t at_most) const override;

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "mta/base/log.h"
 #include "spool/lmdb_env.h"
 
 namespace relay::spool {
@@ -31,12 +32,27 @@ std::unexpected<Error> Environment::commit_failed(int code) {
   if (code == EIO)
     if (const int reason = reason_not_to_grow(); reason != 0) code = reason;
   auto failure = lmdb_failure(code, doing);
+  if (freeze_if_panicked()) return final_failure(code, doing);
   if (!may_pass(failure.error())) return fail(Errc::system, std::move(failure.error().message));
-  // LMDB begins nothing more after a meta page that could not be written.
-  if (auto next = Txn::begin_write(*this); !next && !may_pass(next.error()))
-    return final_failure(code, doing);
   newest_meta_in_doubt_ = settings_.durability == Durability::relaxed;
   return failure;
+}
+
+// LMDB begins nothing more after a meta page that could not be written.
+bool Environment::freeze_if_panicked() {
+  MDB_txn* raw = nullptr;
+  int code = 0;
+  if (auto r = change([&] { code = mdb_txn_begin(env_.get(), nullptr, 0, &raw); }); !r) return false;
+  if (raw != nullptr) mdb_txn_abort(raw);
+  if (code == 0 || may_pass(lmdb_failure(code, "begin").error())) return false;
+  if (frozen() != nullptr) return true;
+  if (auto read = Frozen::read(file_, committed_)) {
+    frozen_commit_ = *read;
+    frozen_.store(&frozen_commit_, std::memory_order_release);
+  } else {
+    log::error("spool: what is queued cannot be read before a restart: {}", read.error().message);
+  }
+  return true;
 }
 
 Result<void> Environment::settle_meta() {

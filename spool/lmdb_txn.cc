@@ -94,14 +94,27 @@ Result<Txn> Txn::begin_write(Environment& environment) {
   return begin(environment, &environment);
 }
 
-Result<Txn> Txn::begin_read(const Environment& environment) { return begin(environment, nullptr); }
+Result<Txn> Txn::begin_read(const Environment& environment) {
+  const Frozen* frozen = environment.frozen();
+  if (frozen == nullptr) return begin(environment, nullptr);
+  Txn txn;
+  txn.environment_ = &environment;
+  txn.frozen_ = frozen;
+  return txn;
+}
+
+std::uint64_t Txn::commit_number() const {
+  return frozen_ != nullptr ? frozen_->commit : mdb_txn_id(txn_.get());
+}
 
 // LMDB frees the transaction in every case.
 Result<void> Txn::commit() {
   MDB_txn* raw = txn_.release();
+  const std::uint64_t number = mdb_txn_id(raw);
   int code = 0;
   if (auto r = written_->change([&] { code = mdb_txn_commit(raw); }); !r) return r;
   if (code != 0) return written_->commit_failed(code);
+  written_->committed(number);
   return {};
 }
 
@@ -117,6 +130,7 @@ Result<const char*> Txn::map_entry(Table table) const {
 }
 
 Result<TreeRoot> Txn::root(Table table) const {
+  if (frozen_ != nullptr) return frozen_->roots[static_cast<std::size_t>(table)];
   const auto entry = map_entry(table);
   if (!entry) return std::unexpected(entry.error());
   std::array<char, TreeRoot::bytes> root{};

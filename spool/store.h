@@ -57,9 +57,12 @@ class Store {
   // Errc::unavailable (it cannot be written now, and nothing is in doubt) may be tried again. Any other error
   // is final: the caller must acknowledge nothing more.
   virtual Result<Applied> apply(std::span<const Operation> batch) = 0;
-  // Whether a message of usual size could be stored now, or the error apply() would give, with the same
-  // meaning. One that cannot tell without a message says yes.
-  virtual Result<void> probe() { return {}; }
+  // Whether new mail of so many bytes could be stored now, or the error apply() would give, with the same
+  // meaning; Errc::corrupt: damage is where it goes. One that cannot tell without a message says yes.
+  virtual Result<void> probe(std::uint64_t bytes) {
+    static_cast<void>(bytes);
+    return {};
+  }
   // Makes every batch applied so far survive a power cut, if apply() alone does not see to that. An error is
   // final, as one of apply().
   virtual Result<void> sync() { return {}; }

@@ -194,6 +194,7 @@ struct Space {              // of the storage, in bytes
   std::uint64_t used = 0;   // holds data
   std::uint64_t free = 0;   // between what is used: taken again before the file grows
   std::uint64_t limit = 0;  // the most it may grow to
+  std::uint64_t room = 0;   // for new mail: what is free, on the disk too, without the reserve
 };
 
 }  // namespace relay::spool

@@ -29,8 +29,13 @@ struct Unstored {
 }  // namespace
 
 struct ThreadWriter::Impl {
-  Impl(std::shared_ptr<Store> of, const WriterSettings& with, InFlight* beside)
-      : settings(with), ledger(beside), store(std::move(of)), committer(*store, with) {}
+  Impl(std::shared_ptr<Store> of, const WriterSettings& with, InFlight* beside, const Result<void>& probed)
+      : settings(with), ledger(beside), store(std::move(of)), committer(*store, with) {
+    committer.heed(probed);
+    totals = committer.stats();
+    state = totals.state;
+    if (committer.refusing()) probe_at = system_now() + settings.full_pause;
+  }
 
   bool submit(Operation operation, Executor& home, Committed done);
   WriterStats stats() const;
@@ -193,6 +198,7 @@ bool ThreadWriter::Impl::publish(const Completions& completions, Instant began) 
   const std::lock_guard lock(mutex);
   if (abandoned) return false;
   const std::uint64_t concluded = completions.recorded() + (now.lost - totals.lost);
+  RELAY_ASSERT(concluded <= unstored.size());
   unstored.erase(unstored.begin(), unstored.begin() + static_cast<std::ptrdiff_t>(concluded));
   unrecorded -= completions.recorded();
   bytes -= completions.bytes();
@@ -220,8 +226,9 @@ void ThreadWriter::Impl::give_up() {
   thread.detach();
 }
 
-ThreadWriter::ThreadWriter(std::shared_ptr<Store> store, const WriterSettings& settings, InFlight* ledger)
-    : impl_(std::make_shared<Impl>(std::move(store), settings, ledger)) {
+ThreadWriter::ThreadWriter(std::shared_ptr<Store> store, const WriterSettings& settings, InFlight* ledger,
+                           const Result<void>& probed)
+    : impl_(std::make_shared<Impl>(std::move(store), settings, ledger, probed)) {
   impl_->thread = std::thread([impl = impl_] { impl->run(); });
 }
 

@@ -11,8 +11,9 @@
 // When the store cannot take a batch now (Errc::full, Errc::unavailable) its outcomes are committed without
 // the rest of it, and if even they are not taken they wait and are tried again; all else of the batch fails
 // with that error. The store is then asked every full_pause whether it takes mail again, so that this ends by
-// itself. An operation the store names as failing alone fails with its error. Any other error of the store is
-// final: every operation fails with it, from then on.
+// itself; not for the first small message, but when there is room for some, so that it does not come and go
+// every second. An operation the store names as failing alone fails with its error. Any other error of the
+// store is final: every operation fails with it, from then on.
 //
 // unrecorded() counts the Attempted that were submitted and are not stored: those that wait, and those that a
 // final error has lost, for ever. The scheduler begins no delivery while it is at
@@ -44,6 +45,7 @@ enum class WriterState : std::uint8_t {
   busy,         // more waits for its commit than may wait
   full,         // no room
   unavailable,  // cannot be written now
+  damaged,      // the place where new mail goes: not before the spool is repaired
   failed,       // a final error: not before a restart
 };
 std::string_view text(WriterState state);  // "accepting"
@@ -93,8 +95,10 @@ struct WriterSettings {
 class ThreadWriter final : public Writer {
  public:
   // The ledger is told of every attempt whose outcome has been committed; it and a store given by reference
-  // must outlive the writer. A store it shares may be waited for no longer than stop_patience.
-  ThreadWriter(std::shared_ptr<Store> store, const WriterSettings& settings, InFlight* ledger = nullptr);
+  // must outlive the writer. A store it shares may be waited for no longer than stop_patience. `probed` is
+  // what a probe of the store has said just before.
+  ThreadWriter(std::shared_ptr<Store> store, const WriterSettings& settings, InFlight* ledger = nullptr,
+               const Result<void>& probed = {});
   ThreadWriter(Store& store, const WriterSettings& settings, InFlight* ledger = nullptr);
   ~ThreadWriter() override;  // stop()
   // Commits what was submitted and ends the thread; submit() no more. What could not be stored is logged.

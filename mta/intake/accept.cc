@@ -103,6 +103,7 @@ Refused reason_of(spool::WriterState state) {
     case spool::WriterState::full: return Refused::full;
     case spool::WriterState::unavailable: return Refused::unavailable;
     case spool::WriterState::accepting:
+    case spool::WriterState::damaged:
     case spool::WriterState::failed: break;
   }
   return Refused::failed;

@@ -50,7 +50,7 @@ enum class Refused {
   busy,         // too much waits for its commit
   full,         // no room
   unavailable,  // the store cannot be written now
-  failed,       // it could not be stored, and will not be before a restart
+  failed,       // it could not be stored, and will not be before somebody has seen to the store
 };
 inline constexpr std::size_t refusals = 9;
 std::string_view text(Refused reason);  // "too_large"

@@ -99,7 +99,7 @@ void add_writer(metrics::Page& page, const Snapshot& s) {
   const spool::WriterStats& w = s.writer;
   page.add(metric("relay_spool_failed"), w.state == spool::WriterState::failed ? 1 : 0);
   using enum spool::WriterState;
-  for (const spool::WriterState state : {accepting, busy, full, unavailable, failed})
+  for (const spool::WriterState state : {accepting, busy, full, unavailable, damaged, failed})
     page.add(metric("relay_spool_state"), w.state == state ? 1 : 0, {{"state", spool::text(state)}});
   page.add(metric("relay_spool_durability"), 1, {{"mode", spool::text(s.durability)}});
   page.add(metric("relay_spool_commits_total"), number(w.commits));

@@ -36,7 +36,9 @@ std::string state_words(const json::object& spool) {
   if (state == "accepting") return "takes mail";
   if (state == "busy") return "refuses mail for a moment" + why;
   if (state == "failed") return "has failed and takes nothing; check the disk, then restart relayd" + why;
-  return "refuses mail until that has passed" + why;
+  if (state == "damaged")
+    return "takes no new mail, as it is damaged where that goes; see BACKUP AND REPAIR in relayd(8)" + why;
+  return "refuses mail for now, and takes it again by itself" + why;
 }
 
 }  // namespace

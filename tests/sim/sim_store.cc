@@ -11,7 +11,7 @@ Result<spool::Applied> SimStore::apply(std::span<const spool::Operation> batch) 
   return apply_on(disk ? disk() : Disk::well, batch);
 }
 
-Result<void> SimStore::probe() {
+Result<void> SimStore::probe(std::uint64_t) {
   if (crashed()) return fail(Errc::system, "the process is gone");
   switch (disk ? disk() : Disk::well) {
     case Disk::well: return {};

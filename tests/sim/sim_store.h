@@ -30,7 +30,7 @@ class SimStore final : public spool::Store {
   Crash ended() const { return ended_; }
 
   Result<spool::Applied> apply(std::span<const spool::Operation> batch) override;
-  Result<void> probe() override;
+  Result<void> probe(std::uint64_t bytes) override;
 
   Result<void> sync() override { return real_->sync(); }
   Result<std::optional<spool::MessageView>> find(MessageId id) const override { return real_->find(id); }

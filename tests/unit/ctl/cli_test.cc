@@ -247,7 +247,7 @@ TEST_CASE("status is said in sentences, with what to do") {
         "commits       7, each of 2.5 operations in 4.2 ms on average; 1 refused\n"
         "last commit   2026-09-21 14:17:20Z\n");
   CHECK(run_words({"status"}, {answer("full", "\"no room\"")})
-            .out.find("refuses mail until that has passed: no room\n") != std::string::npos);
+            .out.find("refuses mail for now, and takes it again by itself: no room\n") != std::string::npos);
   CHECK(run_words({"status"}, {answer("busy", "\"much waits\"")})
             .out.find("refuses mail for a moment: much waits\n") != std::string::npos);
   CHECK(run_words({"status"}, {answer("failed", "\"sync failed\"")})

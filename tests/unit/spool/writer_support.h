@@ -67,9 +67,10 @@ class FakeStore final : public NullStore {
     changed_.wait(lock, [this] { return open_; });
     return answer_ ? answer_(batch) : Applied{};
   }
-  Result<void> probe() override {
+  Result<void> probe(std::uint64_t bytes) override {
     const std::lock_guard lock(mutex_);
     ++probes_;
+    probed_bytes_ = bytes;
     changed_.notify_all();
     return probe_ ? probe_() : Result<void>();
   }
@@ -99,6 +100,10 @@ class FakeStore final : public NullStore {
   void wait_for_probe(std::size_t number) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return probes_ >= number; });
+  }
+  std::uint64_t probed_bytes() const {
+    const std::lock_guard lock(mutex_);
+    return probed_bytes_;
   }
   void answer_syncs(std::function<Result<void>()> sync) {
     const std::lock_guard lock(mutex_);
@@ -134,6 +139,7 @@ class FakeStore final : public NullStore {
   bool open_ = true;
   std::size_t entered_ = 0;
   std::size_t probes_ = 0;
+  std::uint64_t probed_bytes_ = 0;
   std::function<Result<void>()> probe_, sync_;
   std::vector<std::size_t> synced_after_;
   Answer answer_;
