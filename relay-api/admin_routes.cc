@@ -77,10 +77,13 @@ void status(Service& service, Call call) {
   if (const auto problem = query.finish()) return call.answer->problem(*problem);
   const auto counts = service.ports.store.counts();
   if (!counts) return call.answer->problem(problem_of(counts.error()));
+  const auto space = service.ports.store.space();
+  if (!space) return call.answer->problem(problem_of(space.error()));
   service.ports.dispatcher.stats(
-      service.ports.loop, [answer = std::move(call.answer), counts = *counts,
+      service.ports.loop, [answer = std::move(call.answer), counts = *counts, space = *space,
                            ports = service.ports](const queue::SchedulerStats& queue) {
-        answer->json(200, json_status(ports.about, ports.loop.wall(), ports.writer.stats(), counts, queue));
+        const StoreStatus store{ports.writer.stats(), counts, space, ports.dispatcher.restored()};
+        answer->json(200, json_status(ports.about, ports.loop.wall(), store, queue));
       });
 }
 

@@ -29,8 +29,9 @@ enum class Door { application, administration };
 struct About {
   std::string version;
   WallTime started;
-  std::string durability;        // of a commit: "sync"
-  std::uint64_t unrecorded = 0;  // SchedulerSettings::unrecorded
+  std::string durability;              // of a commit: "sync"
+  std::uint64_t unrecorded = 0;        // SchedulerSettings::unrecorded
+  std::uint64_t possible_repeats = 0;  // of deliveries, known at the start
 };
 
 class Api {

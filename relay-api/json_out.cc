@@ -202,8 +202,9 @@ std::string json_spool(const std::string& directory) {
   return json::serialize(json::object{{"directory", valid_utf8(directory)}});
 }
 
-std::string json_status(const About& about, WallTime now, const spool::WriterStats& writer,
-                        const spool::Counts& counts, const queue::SchedulerStats& queue) {
+std::string json_status(const About& about, WallTime now, const StoreStatus& store,
+                        const queue::SchedulerStats& queue) {
+  const spool::WriterStats& writer = store.writer;
   const auto seconds = [](Duration d) { return std::chrono::duration<double>(d).count(); };
   const auto mean = [&writer](double sum) {
     return writer.commits == 0 ? 0.0 : sum / static_cast<double>(writer.commits);
@@ -212,8 +213,12 @@ std::string json_status(const About& about, WallTime now, const spool::WriterSta
       {"state", spool::text(writer.state)},
       {"reason", writer.reason.empty() ? json::value(nullptr) : json::value(writer.reason)},
       {"durability", about.durability},
-      {"messages", counts.messages},
-      {"open_recipients", counts.queued},
+      {"messages", store.counts.messages},
+      {"open_recipients", store.counts.queued},
+      {"room_bytes", store.space.room},
+      {"at_start", json::object{{"rebuilt", store.claimed.rebuilt},
+                                {"lost", store.claimed.lost},
+                                {"possible_repeats", about.possible_repeats}}},
       {"unrecorded", writer.unrecorded},
       {"unrecorded_limit", about.unrecorded},
       {"lost", writer.lost},

@@ -21,8 +21,14 @@ std::string json_control(const queue::ControlResult& result);
 std::string json_stats(const spool::Counts& counts, const queue::SchedulerStats& stats);
 std::string json_spool(const std::string& directory);
 // About the relay itself: what it is, how its storage fares, and the queue.
-std::string json_status(const About& about, WallTime now, const spool::WriterStats& writer,
-                        const spool::Counts& counts, const queue::SchedulerStats& queue);
+struct StoreStatus {
+  spool::WriterStats writer;
+  spool::Counts counts;
+  spool::Space space;
+  spool::Claimed claimed;  // at the start
+};
+std::string json_status(const About& about, WallTime now, const StoreStatus& store,
+                        const queue::SchedulerStats& queue);
 std::string json_keys(const std::vector<spool::ApiKey>& keys);
 std::string json_key(const spool::ApiKey& key);
 std::string json_created_key(const intake::KeyRing::Created& created);  // holds the secret: shown once

@@ -86,6 +86,8 @@ Problem problem_of(const Error& error) {
               {},
               {{"Retry-After", "30"}}};
     case Errc::corrupt:
+      log::error("API request met damage: {}", log::printable(error.message));
+      return {500, "damaged", "What is stored of this is damaged: " + error.message + ".", {}, {}};
     case Errc::system: break;
   }
   log::error("API request failed: error={}", log::printable(error.message));

@@ -90,8 +90,10 @@ std::expected<queue::Selection, Problem> selection_of(const net::HttpRequest& re
 }
 
 // A message that has nothing left to control is worth a word: the id may be the wrong one.
+// One whose record is damaged may be in the queue all the same.
 std::optional<Problem> refuse_finished(Service& service, const MessageId& id) {
   const auto view = find_message(service, id.text());
+  if (!view && view.error().code == "damaged") return std::nullopt;
   if (!view) return view.error();
   const bool open = std::any_of(view->recipients.begin(), view->recipients.end(),
                                 [](const auto& r) { return !spool::terminal(r.status); });
@@ -99,11 +101,21 @@ std::optional<Problem> refuse_finished(Service& service, const MessageId& id) {
   return Problem{409, "not_open", "The message is finished; none of its recipients is in the queue.", {}, {}};
 }
 
+// What has been said cannot be stored, and who asks would wait for that.
+std::optional<Problem> refuse_unwritable(const Service& service) {
+  const spool::WriterStats writer = service.ports.writer.stats();
+  if (writer.state != spool::WriterState::unavailable && writer.state != spool::WriterState::failed)
+    return std::nullopt;
+  return Problem{
+      503, "storage_unavailable", "The spool cannot be written to: " + writer.reason + ".", {}, {}};
+}
+
 void control(Service& service, Call call, queue::Control what) {
   auto which = selection_of(call.request);
   if (!which) return call.answer->problem(which.error());
   if (which->message)
     if (const auto problem = refuse_finished(service, *which->message)) return call.answer->problem(*problem);
+  if (const auto problem = refuse_unwritable(service)) return call.answer->problem(*problem);
   service.ports.dispatcher.control(
       what, std::move(*which), service.ports.loop,
       [answer = std::move(call.answer)](const Result<queue::ControlResult>& result) {

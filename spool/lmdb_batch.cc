@@ -205,51 +205,58 @@ Result<void> Batch::put_body(const Message& message) {
 
 // ---- what happens to a recipient ----
 
+// As its row says, or, where that cannot be read, its message and its events. Nothing: it is finished, or was
+// never known.
+Result<std::optional<Batch::Standing>> Batch::standing(const RecipientRef& ref) {
+  const auto found = queue_.seek(RowKey::recipient(ref).view());
+  if (found && !*found) return std::nullopt;
+  const auto payload = found ? queue_.payload() : std::unexpected(found.error());
+  if (const auto row = payload ? decode_queue(*payload) : std::nullopt)
+    return terminal(row->status) ? std::nullopt
+                                 : std::optional(Standing{*row, std::string(row->domain), true});
+  const auto why = payload ? queue_.damaged() : std::unexpected(payload.error());
+  if (care_ == Care::utmost || why.error().code != Errc::corrupt || !txn_->usable()) return why;
+  auto rebuilt = rebuild_row(ref, messages_, rest_, events_);
+  if (!txn_->usable()) return why;
+  if (!rebuilt) return std::unexpected(rebuilt.error());
+  // Whoever has a row is open. Without one, as it lay on a page that is lost, all events must be there to
+  // tell.
+  if (!found && !rebuilt->history) return std::unexpected(rebuilt->history.error());
+  if (!found && terminal(rebuilt->row.status)) return std::nullopt;
+  return Standing{rebuilt->row, std::move(rebuilt->domain), found.has_value()};
+}
+
 Result<void> Batch::change(const RecipientRef& ref, const Event& event, Status status, WallTime due,
                            bool attempt) {
-  const RowKey key = RowKey::recipient(ref);
-  const auto found = queue_.seek(key.view());
-  if (!found) return std::unexpected(found.error());
-  if (!*found) {  // terminal, or never known
+  auto before = standing(ref);
+  if (!before) return std::unexpected(before.error());
+  if (!*before) {
     ++applied_.stale;
     return {};
   }
-  const auto payload = queue_.payload();
-  auto row = payload ? decode_queue(*payload) : std::nullopt;
-  std::string domain;  // of a row that is written anew, because it is damaged
-  if (!row) {
-    if (care_ == Care::utmost) return queue_.damaged();
-    auto rebuilt = rebuild_row(ref, messages_, rest_, events_);
-    if (!txn_->usable()) return queue_.damaged();
-    if (!rebuilt) return std::unexpected(rebuilt.error());
-    domain = std::move(rebuilt->domain);
-    row = rebuilt->row;
-    row->domain = domain;
-  }
-
-  if (terminal(row->status)) {  // closed, and could not be erased
-    ++applied_.stale;
-    return {};
-  }
+  QueueRecord& row = (*before)->row;
+  row.domain = (*before)->domain;
   // An outcome without its event is still an outcome: what is known to be finished is not delivered again.
-  const RowKey event_key = RowKey::event(ref, row->next_event);
+  const RowKey event_key = RowKey::event(ref, row.next_event);
   const auto told = events_.check(event_key.view(), SoundPaths::Use::put);
   if (!told && told.error().code != Errc::corrupt) return told;
-  if (told) ++row->next_event;
-  if (attempt) ++row->attempts;
+  if (told) ++row.next_event;
+  if (attempt) ++row.attempts;
   // Held is an administrator's decision: an attempt that was under way then and failed does not undo it.
-  row->status = attempt && row->status == Status::held && status == Status::queued ? Status::held : status;
-  row->due = due;
+  row.status = attempt && row.status == Status::held && status == Status::queued ? Status::held : status;
+  row.due = due;
   // The row's domain lies in what the cursor shows: encode first.
   begin_frame(scratch_.record);
-  encode_queue(*row, scratch_.record);
-  seal(Table::queue, key.view(), scratch_.record);
-  const auto changed =
-      terminal(row->status) ? close(ref, told.has_value()) : queue_.put(key.view(), scratch_.record);
+  encode_queue(row, scratch_.record);
+  seal(Table::queue, RowKey::recipient(ref).view(), scratch_.record);
+  const RowKey key = RowKey::recipient(ref);
+  const auto changed = !(*before)->has_row    ? told  // the event must say it alone
+                       : terminal(row.status) ? close(ref, told.has_value())
+                                              : queue_.put(key.view(), scratch_.record);
   if (!changed) return changed;
-  if (told) return put_event(ref, row->next_event - 1, event, row->status, row->attempts);
+  if (told) return put_event(ref, row.next_event - 1, event, row.status, row.attempts);
   log::error("spool: {} is {} now, and its history does not say so: {}", describe(Table::queue, key.view()),
-             text(row->status), told.error().message);
+             text(row.status), told.error().message);
   return {};
 }
 

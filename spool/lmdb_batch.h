@@ -4,6 +4,7 @@
 // learns for later batches (Progress) counts only if the commit succeeds.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,6 +52,12 @@ class Batch {
   std::uint32_t chunks_of(std::uint64_t bytes) const;
   Result<bool> put_message(const Message& message, std::uint32_t chunks);
   Result<void> put_body(const Message& message);
+  struct Standing {  // of an open recipient
+    QueueRecord row;
+    std::string domain;  // of it
+    bool has_row = true;
+  };
+  Result<std::optional<Standing>> standing(const RecipientRef& ref);
   Result<void> change(const RecipientRef& ref, const Event& event, Status status, WallTime due, bool attempt);
   Result<void> close(const RecipientRef& ref, bool by_event);
   Result<void> put_key(const ApiKey& key);

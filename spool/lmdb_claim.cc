@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -26,9 +27,12 @@ struct Search {
 struct ClaimProgress {
   Claimed claimed;
   std::deque<Search> searches;
-  std::uint64_t rows = 0;           // met, whole or damaged
-  std::set<PageNumber> pages;       // damaged ones that have been told
-  std::set<RecipientRef> missing;   // open by their events, and no row of theirs has been met in a gap
+  std::uint64_t rows = 0;      // met, whole or damaged
+  std::set<PageNumber> pages;  // damaged ones that have been told
+  // No row of theirs has been met, as it lay on a page that is lost: open by their events, or perhaps so.
+  std::map<RecipientRef, QueueEntry> missing;
+  std::set<RecipientRef> unsure;
+  std::uint64_t finished = 0;       // whose rows may have been on such a page all the same
   std::vector<QueueEntry> entries;  // of the slice
   std::vector<Damage> damage;       // of the slice
 };
@@ -81,6 +85,7 @@ class Slice {
     }
     const RecipientRef ref = recipient_of(queue_.key());
     progress_.missing.erase(ref);
+    progress_.unsure.erase(ref);
     OpenRow read = read_open(queue_, messages_, rest_, events_);
     if (read.entry && terminal(read.entry->status)) return;
     if (!read.entry) {
@@ -121,8 +126,10 @@ class Slice {
       progress_.damage.push_back({record.error().message, id});
       return 1;
     }
-    const std::size_t recipients = record->message.envelope.recipients.size();
-    std::vector<bool> finished(recipients);
+    const Message& message = record->message;
+    const std::size_t recipients = message.envelope.recipients.size();
+    std::vector<QueueRecord> known(recipients);
+    std::vector<bool> unsure(recipients);
     std::size_t events = 0;
     const auto take = [&] {
       ++events;
@@ -130,14 +137,32 @@ class Slice {
       if (index >= recipients) return;
       const auto payload = events_.payload();
       const auto event = payload ? decode_event(index, *payload) : std::nullopt;
-      finished[index] = event && terminal(event->status);
+      unsure[index] = !event;
+      if (!event) return;
+      known[index].status = event->status;
+      known[index].attempts = event->attempts;
     };
-    each_row(events_, RowKey::event({id, 0}, 0).view(), RowKey::message(id).view(), take,
-             [&](const Error& error) { progress_.damage.push_back({error.message, id}); });
+    bool all_unsure = false;
+    const auto damaged = [&](const Error& error) {
+      all_unsure = true;
+      progress_.damage.push_back({error.message, id});
+    };
+    each_row(events_, RowKey::event({id, 0}, 0).view(), RowKey::message(id).view(), take, damaged);
     for (std::uint32_t i = 0; i < recipients; ++i) {
-      const RowKey key = RowKey::recipient({id, i});
+      const RecipientRef ref{id, i};
+      const RowKey key = RowKey::recipient(ref);
       const bool inside = key.view() >= gap.first && (gap.end.empty() || key.view() < gap.end);
-      if (!finished[i] && inside) progress_.missing.insert({id, i});
+      if (!inside) continue;
+      if (terminal(known[i].status)) {
+        ++progress_.finished;
+        continue;
+      }
+      known[i].due = known[i].accepted = message.accepted;
+      if (all_unsure || unsure[i])
+        progress_.unsure.insert(ref);
+      else
+        progress_.missing.emplace(
+            ref, entry_of(ref, known[i], wire::domain_of(message.envelope.recipients[i].address)));
     }
     return recipients + events;
   }
@@ -146,6 +171,31 @@ class Slice {
   PageRows queue_, messages_, rest_, events_;
   std::string scratch_;
 };
+
+// Those whose rows are lost with their pages: whoever is open for certain is delivered, as those are whose
+// rows can be made anew.
+Claimed finish(ClaimProgress& progress, std::uint64_t rows, const Store::EachEntry& each,
+               const Store::EachDamage& damaged) {
+  Claimed& claimed = progress.claimed;
+  for (auto& [ref, entry] : progress.missing) {
+    ++claimed.rebuilt;
+    ++claimed.recipients;
+    damaged({"its row in the spool's queue is lost; it is delivered by what its message and its events say",
+             ref.message, ref.index});
+    if (!each(std::move(entry))) return claimed;
+  }
+  for (const RecipientRef& ref : progress.unsure)
+    damaged(
+        {"its row in the spool's queue is lost and a part of its events; it is not delivered, as it may be "
+         "finished",
+         ref.message, ref.index});
+  const std::uint64_t told = progress.missing.size() + progress.unsure.size() + progress.finished;
+  const std::uint64_t untold = rows - std::min(rows, progress.rows + told);
+  if (untold > 0)
+    damaged({fmt::format("{} rows of the spool's queue are lost, and nothing says whose they were", untold)});
+  claimed.lost += progress.unsure.size() + untold;
+  return claimed;
+}
 
 }  // namespace
 
@@ -182,14 +232,7 @@ Result<Claimed> LmdbStore::claim(const EachEntry& each, const EachDamage& damage
     }
     if (!go_on()) return progress.claimed;
   }
-  for (const RecipientRef& ref : progress.missing)
-    damaged({"its row in the spool's queue is lost; it is not delivered", ref.message, ref.index});
-  const std::uint64_t missing = unchanged && expected > progress.rows ? expected - progress.rows : 0;
-  if (missing > progress.missing.size())
-    damaged({fmt::format("{} rows of the spool's queue are lost, and nothing says whose they were",
-                         missing - progress.missing.size())});
-  progress.claimed.lost += std::max<std::uint64_t>(missing, progress.missing.size());
-  return progress.claimed;
+  return finish(progress, unchanged ? expected : progress.rows, each, damaged);
 }
 
 }  // namespace relay::spool

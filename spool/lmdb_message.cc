@@ -101,7 +101,10 @@ class ViewReader {
   }
 
   MessageView finish() {
-    // A page that is lost has been named, and with it all recipients.
+    // A page that is lost has been named, and with it all recipients. They are tried as they stand.
+    for (std::size_t i = 0; i < known_.size(); ++i)
+      if (!known_[i] && view_.recipients[i].status == Status::queued)
+        view_.recipients[i].next_attempt = view_.message.accepted;
     if (const auto lost = std::find(known_.begin(), known_.end(), false);
         lost != known_.end() && view_.damage.empty())
       damaged(
@@ -169,17 +172,18 @@ Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& re
   const auto take = [&] {
     rebuilt.row.next_event = event_number(events.key()) + 1;
     const auto payload = events.payload();
-    if (!payload) return;
-    if (const auto event = decode_event(ref.index, *payload)) {
+    const auto event = payload ? decode_event(ref.index, *payload) : std::nullopt;
+    if (event) {
       rebuilt.row.status = event->status;
       rebuilt.row.attempts = event->attempts;
+    } else if (rebuilt.history) {
+      rebuilt.history = std::unexpected(payload ? events.damaged().error() : payload.error());
     }
   };
-  each_row(events, RowKey::event(ref, 0).view(), key.view(), take, [](const Error&) {});
-  if (terminal(rebuilt.row.status))
-    return fail(Errc::corrupt,
-                fmt::format("the spool has a damaged row in the queue for {}, which is finished",
-                            describe(Table::queue, key.view())));
+  const auto damaged = [&](const Error& error) {
+    if (rebuilt.history) rebuilt.history = std::unexpected(error);
+  };
+  each_row(events, RowKey::event(ref, 0).view(), key.view(), take, damaged);
   return rebuilt;
 }
 
@@ -189,25 +193,29 @@ bool is_closed(Rows& queue) {
   return row && terminal(row->status);
 }
 
+QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row, std::string_view domain) {
+  return {.ref = ref,
+          .status = row.status,
+          .due = row.due,
+          .accepted = row.accepted,
+          .attempts = row.attempts,
+          .domain = std::string(domain)};
+}
+
 OpenRow read_open(Rows& queue, Rows& messages, Rows& rest, Rows& events) {
   const RecipientRef ref = recipient_of(queue.key());
-  const auto entry_of = [&ref](const QueueRecord& row, std::string_view domain) {
-    return QueueEntry{.ref = ref,
-                      .status = row.status,
-                      .due = row.due,
-                      .accepted = row.accepted,
-                      .attempts = row.attempts,
-                      .domain = std::string(domain)};
-  };
   const auto payload = queue.payload();
   if (const auto row = payload ? decode_queue(*payload) : std::nullopt)
-    return {.entry = entry_of(*row, row->domain), .damage = {}, .lost = {}};
+    return {.entry = entry_of(ref, *row, row->domain), .damage = {}, .lost = {}};
   OpenRow open;
   open.damage = payload ? queue.damaged().error().message : payload.error().message;
-  if (const auto rebuilt = rebuild_row(ref, messages, rest, events))
-    open.entry = entry_of(rebuilt->row, rebuilt->domain);
-  else
+  const auto rebuilt = rebuild_row(ref, messages, rest, events);
+  if (!rebuilt)
     open.lost = rebuilt.error().message;
+  else if (terminal(rebuilt->row.status))
+    open.lost = "it is finished, so that the row's key is damaged too, and it is nobody's";
+  else
+    open.entry = entry_of(ref, rebuilt->row, rebuilt->domain);
   return open;
 }
 

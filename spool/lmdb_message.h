@@ -38,14 +38,14 @@ void each_row(Rows& rows, std::string_view first, std::string_view prefix, Row r
   }
 }
 
-// A row of the queue that cannot be read, as the message and its events have it: a recipient with a row is
-// open, its last event says where it stands, and it is due at once.
+// A row of the queue that cannot be read, as the message and its events have it: the last event says where
+// the recipient stands, and it is due at once.
 struct RebuiltRow {
   QueueRecord row;  // its domain is in `domain`
   std::string domain;
+  Result<void> history;  // the first of its events' damage: with one lost, it may be finished
 };
-// An error if the message cannot be read either, has no such recipient, or its last event is final: then the
-// row's key is damaged too, and it is nobody's.
+// An error if the message cannot be read either, or has no such recipient.
 Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& rest, Rows& events);
 
 // Whether the row that `queue` stands on is only there because it could not be erased; false if it is
@@ -58,6 +58,7 @@ struct OpenRow {
   std::string damage;               // of the row, a sentence; empty if it is whole
   std::string lost;                 // why it could not be rebuilt, if there is no entry
 };
+QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row, std::string_view domain);
 OpenRow read_open(Rows& queue, Rows& messages, Rows& rest, Rows& events);
 
 }  // namespace relay::spool

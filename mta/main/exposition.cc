@@ -48,6 +48,8 @@ constexpr std::array table{
     Metric{"relay_spool_free_bytes", gauge,
            "Of the file, what is free between that and is taken again first"},
     Metric{"relay_spool_limit_bytes", gauge, "The most the file may grow to"},
+    Metric{"relay_spool_room_bytes", gauge,
+           "For new mail: free in the file and on the disk, without what is kept for outcomes"},
     Metric{"relay_spool_in_flight_noted", gauge, "Recipients noted in the ledger of attempts under way"},
     Metric{"relay_spool_in_flight_uncovered_total", counter,
            "Attempts that could not be noted, so that their repeat after a crash would not be counted"},
@@ -128,6 +130,7 @@ void add_store(metrics::Page& page, const Snapshot& s) {
     page.add(metric("relay_spool_used_bytes"), number(s.space->used));
     page.add(metric("relay_spool_free_bytes"), number(s.space->free));
     page.add(metric("relay_spool_limit_bytes"), number(s.space->limit));
+    page.add(metric("relay_spool_room_bytes"), number(s.space->room));
   }
   page.add(metric("relay_spool_in_flight_noted"), number(s.in_flight.noted));
   page.add(metric("relay_spool_in_flight_uncovered_total"), number(s.in_flight.uncovered));

@@ -31,11 +31,6 @@ void Monitor::add(const SessionCounts& smtp, const SessionCounts& http) {
   http_.push_back(&http);
 }
 
-void Monitor::restored(const spool::Claimed& claimed) {
-  const std::lock_guard lock(mutex_);
-  claimed_ = claimed;
-}
-
 void Monitor::scrape(Loop& home, std::move_only_function<void(std::string)> done) {
   ports_.dispatcher.stats(home, [this, done = std::move(done)](const queue::SchedulerStats& queue) mutable {
     Snapshot snapshot = take();
@@ -58,8 +53,7 @@ Snapshot Monitor::take() const {
   snapshot.intake = ports_.intake.stats();
   snapshot.smtp = sum(smtp_);
   snapshot.http = sum(http_);
-  const std::lock_guard lock(mutex_);
-  snapshot.claimed = claimed_;
+  snapshot.claimed = ports_.dispatcher.restored();
   return snapshot;
 }
 

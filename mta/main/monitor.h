@@ -1,10 +1,8 @@
 // Monitor: takes the snapshot a scrape shows. Parts that belong to a loop are asked on it; all else is read
 // where the scrape came in.
 //
-// add() before any loop runs; scrape() from any loop; restored() from any thread. What it was given outlives
-// it.
+// add() before any loop runs; scrape() from any loop. What it was given outlives it.
 #pragma once
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -35,7 +33,6 @@ class Monitor final : public metrics::Source {
   Monitor(Ports ports, Facts facts) : ports_(ports), facts_(std::move(facts)) {}
 
   void add(const SessionCounts& smtp, const SessionCounts& http);  // of one loop
-  void restored(const spool::Claimed& claimed);
   void scrape(Loop& home, std::move_only_function<void(std::string)> done) override;
 
  private:
@@ -44,8 +41,6 @@ class Monitor final : public metrics::Source {
   const Ports ports_;
   const Facts facts_;
   std::vector<const SessionCounts*> smtp_, http_;
-  mutable std::mutex mutex_;
-  spool::Claimed claimed_;  // under the mutex
 };
 
 }  // namespace relay

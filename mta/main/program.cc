@@ -57,7 +57,7 @@ void warn_of_relaxed(const conf::Config& config) {
 }
 
 // What was queued when the last process ended. Commands wait for it: they would miss what is not there yet.
-void bring_back(spool::Store& store, queue::Dispatcher& dispatcher, Arrivals& arrivals, Monitor& monitor,
+void bring_back(spool::Store& store, queue::Dispatcher& dispatcher, Arrivals& arrivals,
                 const std::future<void>& told) {
   const auto stop = [&told] { return told.wait_for(std::chrono::seconds(0)) == std::future_status::ready; };
   const auto restored = restore(store, dispatcher, arrivals, stop);
@@ -68,7 +68,7 @@ void bring_back(spool::Store& store, queue::Dispatcher& dispatcher, Arrivals& ar
         restored.error().message);
   else if (restored->recipients > 0 && !stop())
     log::info("{} recipients are still queued from before", restored->recipients);
-  if (restored) monitor.restored(*restored);
+  if (restored) dispatcher.restored(*restored);
   arrivals.stop();
   if (restored && !stop())
     dispatcher.take_commands();
@@ -110,6 +110,9 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   if (!opened) return refuse(opened.error());
   const std::shared_ptr<spool::Store> store =
       std::move(*opened);  // the writer's too: see ThreadWriter::stop()
+  if (const auto counts = store->counts())
+    log::info("the spool {} has {} messages, {} rows in the queue", config.spool.directory, counts->messages,
+              counts->queued);
   warn_of_relaxed(config);
   if (!options.demo_key_file.empty()) {
     if (auto made = ensure_demo_key(options.demo_key_file, *store); !made) return refuse(made.error());
@@ -130,7 +133,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
                   {options.version, started, config.spool.durability, repeats.size()});
 
   const api::About about{options.version, started, std::string(spool::text(config.spool.durability)),
-                         config.delivery.unrecorded};
+                         config.delivery.unrecorded, repeats.size()};
   const Shared shared{config,     *store, writer,  loader,        in_flight,     **keys, router,
                       dispatcher, intake, monitor, *incoming_tls, *outgoing_tls, count,  about};
   std::vector<std::unique_ptr<Worker>> workers;
@@ -150,7 +153,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
     std::vector<std::jthread> threads;
     for (auto& worker : workers) threads.emplace_back([&worker] { worker->run(); });
     log::info("ready: {} loops", workers.size());
-    bring_back(*store, dispatcher, arrivals, monitor, told);
+    bring_back(*store, dispatcher, arrivals, told);
     told.wait();
     log::info("stopping");
     for (auto& worker : workers) worker->finish(config.shutdown_grace);

@@ -79,6 +79,16 @@ void Dispatcher::take_commands() {
   }
 }
 
+void Dispatcher::restored(const spool::Claimed& claimed) {
+  const std::lock_guard lock(mutex_);
+  claimed_ = claimed;
+}
+
+spool::Claimed Dispatcher::restored() const {
+  const std::lock_guard lock(mutex_);
+  return claimed_;
+}
+
 void Dispatcher::refuse_commands(const Error& why) {
   std::vector<Command> held;
   {

@@ -30,6 +30,9 @@ class Dispatcher {
   // Until all that was queued has been restored control() waits, or it would miss some of it.
   void hold_commands();
   void take_commands();  // in the order they came
+  // What the restoring has come to, when it has; zeros before.
+  void restored(const spool::Claimed& claimed);
+  spool::Claimed restored() const;
   // It never will be: what waits and what comes is answered with `why`.
   void refuse_commands(const Error& why);
 
@@ -48,7 +51,8 @@ class Dispatcher {
   static void refuse(Command command, const Error& why);
   const Router& router_;
   std::vector<Shard> shards_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  spool::Claimed claimed_;        // under the mutex
   bool holding_ = false;          // under the mutex
   std::optional<Error> refused_;  // the same
   std::vector<Command> held_;     // the same

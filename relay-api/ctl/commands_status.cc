@@ -64,6 +64,12 @@ int status(Session& session) {
                             counted(number_of(queue, "connections"), "connection", "connections")));
   line("unrecorded", fmt::format("{} of {} outcomes at most, {} lost", number_of(spool, "unrecorded"),
                                  number_of(spool, "unrecorded_limit"), number_of(spool, "lost")));
+  line("room", size_words(number_of(spool, "room_bytes")) + " for new mail");
+  const json::object& start = part_of(spool, "at_start");
+  line("at the start",
+       fmt::format("{} rebuilt after damage, {} lost to it; {} may be repeated",
+                   counted(number_of(start, "rebuilt"), "recipient", "recipients"), number_of(start, "lost"),
+                   counted(number_of(start, "possible_repeats"), "delivery", "deliveries")));
   line("damaged", counted(number_of(spool, "damaged"), "operation", "operations"));
   line("waiting", fmt::format("{}, the oldest for {:.1f} s", size_words(number_of(spool, "waiting_bytes")),
                               real_of(spool, "oldest_waiting_seconds")));

@@ -159,6 +159,17 @@ TEST_CASE("nothing of the administration is at the applications' door") {
   }
 }
 
+TEST_CASE("a command on a spool that cannot be written to is refused at once, with the reason") {
+  Relay relay;
+  relay.writer.say(spool::WriterState::unavailable, "the disk is read-only");
+  const Got got = relay.admin("POST", "/admin/v1/queue/hold", R"({"all":true})");
+  CHECK(got.status == 503);
+  CHECK(got.at("/code") == "storage_unavailable");
+  CHECK(got.at("/detail") == "The spool cannot be written to: the disk is read-only.");
+  relay.writer.say(spool::WriterState::full, "the disk is full");
+  CHECK(relay.admin("POST", "/admin/v1/queue/hold", R"({"all":true})").status == 200);
+}
+
 TEST_CASE("status says what the relay is and how its storage fares, to the administrator alone") {
   Relay relay;
   CHECK(relay.app("GET", "/admin/v1/status").status == 404);
@@ -172,6 +183,8 @@ TEST_CASE("status says what the relay is and how its storage fares, to the admin
   CHECK(got.at("/spool/durability") == "sync");
   CHECK(got.at("/spool/unrecorded_limit") == "10000");
   CHECK(got.at("/spool/last_commit_at") == "null");
+  CHECK(got.at("/spool/at_start/lost") == "0");
+  CHECK(std::stoull(got.at("/spool/room_bytes")) > 0);
   CHECK(got.at("/queue/ready") == "0");
   CHECK(relay.admin("GET", "/admin/v1/status?x=1").status == 400);
 }

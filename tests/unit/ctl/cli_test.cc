@@ -228,7 +228,8 @@ TEST_CASE("status is said in sentences, with what to do") {
     return ok(
         R"({"version":"1.2.3","started_at":"2026-09-21T14:13:20.000Z","uptime_seconds":93784,"spool":{"state":")" +
         state + R"(","reason":)" + reason +
-        R"(,"durability":"sync","messages":12,"open_recipients":1,"unrecorded":3,"unrecorded_limit":10000,
+        R"(,"durability":"sync","messages":12,"open_recipients":1,"room_bytes":12400000,
+      "at_start":{"rebuilt":1,"lost":2,"possible_repeats":3},"unrecorded":3,"unrecorded_limit":10000,
       "lost":0,"damaged":2,"commits":7,"commits_refused":1,"last_commit_at":"2026-09-21T14:17:20.000Z",
       "operations_per_commit":2.5,"seconds_per_commit":0.0042,"waiting_bytes":2048,"oldest_waiting_seconds":1.25},
       "queue":{"open":1,"ready":4,"in_flight":5,"held":6,"connections":1}})");
@@ -242,12 +243,16 @@ TEST_CASE("status is said in sentences, with what to do") {
         "messages      12, 1 recipient not finished\n"
         "queue         4 ready, 5 being delivered, 6 held, 1 connection\n"
         "unrecorded    3 of 10000 outcomes at most, 0 lost\n"
+        "room          12.4 MB for new mail\n"
+        "at the start  1 recipient rebuilt after damage, 2 lost to it; 3 deliveries may be repeated\n"
         "damaged       2 operations\n"
         "waiting       2.0 kB, the oldest for 1.2 s\n"
         "commits       7, each of 2.5 operations in 4.2 ms on average; 1 refused\n"
         "last commit   2026-09-21 14:17:20Z\n");
   CHECK(run_words({"status"}, {answer("full", "\"no room\"")})
             .out.find("refuses mail for now, and takes it again by itself: no room\n") != std::string::npos);
+  CHECK(run_words({"status"}, {answer("damaged", "\"the last page\"")})
+            .out.find("see BACKUP AND REPAIR in relayd(8): the last page\n") != std::string::npos);
   CHECK(run_words({"status"}, {answer("busy", "\"much waits\"")})
             .out.find("refuses mail for a moment: much waits\n") != std::string::npos);
   CHECK(run_words({"status"}, {answer("failed", "\"sync failed\"")})
