@@ -36,7 +36,7 @@ std::size_t count(std::span<const spool::RecipientState> recipients, Status stat
 }
 
 std::string explain_queued(const spool::RecipientState& recipient, WallTime now) {
-  const std::string next = when(recipient.next_attempt, now);
+  const std::string next = due(recipient.next_attempt, now);
   if (recipient.attempts == 0) return fmt::format("Waiting for its first attempt, due {}.", next);
   std::string sentence = fmt::format("Deferred after {}; the next attempt is due {}.",
                                      counted(recipient.attempts, "attempt"), next);
@@ -49,9 +49,26 @@ std::string explain_final(std::string_view what, const spool::RecipientState& re
   return fmt::format("{} {}: {}.", what, when(recipient.last->at, now), explain(*recipient.last));
 }
 
+// Of a status that an administrator sets, unless damage has led to it.
+std::string explain_set(std::string_view what, std::string_view reason, std::string_view then) {
+  if (reason.empty()) return fmt::format("{} by an administrator; {}.", what, then);
+  return fmt::format("{}: {}; {}.", what, reason, then);
+}
+
+// The detail of the last event that held or cancelled a recipient who is so.
+std::string_view reason_of(const spool::MessageView& view, std::size_t recipient) {
+  const auto type = view.recipients.at(recipient).status == Status::held ? spool::EventType::held
+                                                                         : spool::EventType::cancelled;
+  std::string_view reason;
+  for (const spool::Event& event : view.events)
+    if (event.recipient == recipient && event.type == type) reason = event.detail;
+  return reason;
+}
+
 }  // namespace
 
 std::string_view overall(std::span<const spool::RecipientState> recipients) {
+  if (recipients.empty()) return "unknown";
   if (count(recipients, Status::queued) > 0) return "queued";
   if (count(recipients, Status::held) > 0) return "held";
   const std::size_t delivered = count(recipients, Status::delivered);
@@ -66,6 +83,8 @@ std::string when(WallTime at, WallTime now) {
   if (gap == std::chrono::seconds(0)) return "now";
   return gap.count() > 0 ? "in " + in_words(gap) : in_words(-gap) + " ago";
 }
+
+std::string due(WallTime at, WallTime now) { return at == WallTime() ? "now" : when(at, now); }
 
 std::string explain(const spool::Event& event) {
   const std::string host = event.host.empty() ? "the host" : event.host;
@@ -82,19 +101,24 @@ std::string explain(const spool::Event& event) {
   return words;
 }
 
-std::string explain(const spool::RecipientState& recipient, WallTime now) {
+std::string explain(const spool::RecipientState& recipient, WallTime now, std::string_view reason) {
   switch (recipient.status) {
     case Status::queued: return explain_queued(recipient, now);
-    case Status::held: return "Held by an administrator; it waits until it is released.";
+    case Status::held: return explain_set("Held", reason, "it waits until it is released");
     case Status::delivered: return explain_final("Delivered", recipient, now);
     case Status::failed: return explain_final("Failed for good", recipient, now);
-    case Status::cancelled: return "Cancelled by an administrator; it will not be delivered.";
+    case Status::cancelled: return explain_set("Cancelled", reason, "it will not be delivered");
   }
   return "In a state this version does not know.";
 }
 
+std::string explain(const spool::MessageView& view, std::size_t recipient, WallTime now) {
+  return explain(view.recipients.at(recipient), now, reason_of(view, recipient));
+}
+
 std::string explain(const spool::MessageView& view, WallTime now) {
-  if (view.recipients.size() == 1) return explain(view.recipients.front(), now);
+  if (view.recipients.empty()) return "What became of it is not known: its record is damaged.";
+  if (view.recipients.size() == 1) return explain(view, 0, now);
   std::string sentence;
   for (const Status status :
        {Status::delivered, Status::queued, Status::held, Status::failed, Status::cancelled}) {
@@ -107,7 +131,7 @@ std::string explain(const spool::MessageView& view, WallTime now) {
     if (recipient.status == Status::queued &&
         (next == nullptr || recipient.next_attempt < next->next_attempt))
       next = &recipient;
-  if (next != nullptr) sentence += fmt::format(" The next attempt is due {}.", when(next->next_attempt, now));
+  if (next != nullptr) sentence += fmt::format(" The next attempt is due {}.", due(next->next_attempt, now));
   return sentence;
 }
 

@@ -15,6 +15,12 @@ json::value moment(const std::optional<WallTime>& at) {
   return json::value(format_rfc3339(*at));
 }
 
+// Null if damage has left nothing of when it is due.
+json::value next_moment(spool::Status status, WallTime due) {
+  if (status != spool::Status::queued || due == WallTime()) return nullptr;
+  return json::value(format_rfc3339(due));
+}
+
 json::object reply_object(const wire::Reply& reply) {
   json::object out{{"code", reply.code}};
   out["enhanced"] = reply.enhanced.empty() ? json::value(nullptr) : json::value(valid_utf8(reply.enhanced));
@@ -39,15 +45,11 @@ json::object event_object(const spool::Event& event) {
   return out;
 }
 
-json::value next_attempt(const spool::RecipientState& recipient) {
-  return recipient.status == spool::Status::queued ? moment(recipient.next_attempt) : json::value(nullptr);
-}
-
 json::object recipient_object(const spool::RecipientState& recipient) {
   json::object out{{"address", valid_utf8(recipient.address)},
                    {"status", spool::text(recipient.status)},
                    {"attempts", recipient.attempts},
-                   {"next_attempt_at", next_attempt(recipient)}};
+                   {"next_attempt_at", next_moment(recipient.status, recipient.next_attempt)}};
   const bool answered = recipient.last && recipient.last->reply.code != 0;
   out["last_reply"] = answered ? json::value(reply_object(recipient.last->reply)) : json::value(nullptr);
   out["last_error"] = recipient.last && !answered && !recipient.last->detail.empty()
@@ -56,8 +58,28 @@ json::object recipient_object(const spool::RecipientState& recipient) {
   return out;
 }
 
+json::array damage_array(const spool::MessageView& view) {
+  json::array out;
+  for (const std::string& sentence : view.damage) out.emplace_back(valid_utf8(sentence));
+  return out;
+}
+
+// Of a message whose record is damaged.
+json::object unknown_object(const spool::MessageView& view, Reader reader) {
+  json::object out{{"id", view.message.id.text()}, {"status", overall(view.recipients)}};
+  for (const char* name : {"from", "subject", "message_id", "created_at", "size"}) out[name] = nullptr;
+  out["to"] = json::array();
+  out["tags"] = json::array();
+  if (reader == Reader::administrator) {
+    for (const char* name : {"account", "key", "origin", "reverse_path"}) out[name] = nullptr;
+    out["damage"] = damage_array(view);
+  }
+  return out;
+}
+
 // The parts that lists show too.
 json::object summary_object(const spool::MessageView& view, Reader reader) {
+  if (view.recipients.empty()) return unknown_object(view, reader);
   const spool::Message& message = view.message;
   json::object out{{"id", message.id.text()},
                    {"status", overall(view.recipients)},
@@ -76,6 +98,7 @@ json::object summary_object(const spool::MessageView& view, Reader reader) {
     out["key"] = message.key.value;
     out["origin"] = message.origin == spool::Origin::smtp ? "smtp" : "http";
     out["reverse_path"] = valid_utf8(message.envelope.reverse_path);
+    out["damage"] = damage_array(view);
   }
   return out;
 }
@@ -98,6 +121,27 @@ json::array event_array(const spool::MessageView& view) {
     out.push_back(std::move(one));
   }
   return out;
+}
+
+// What damage has left nothing of is null: the state if the domain is not known, the rest if the address is
+// not.
+json::object queue_object(const spool::QueueRow& row) {
+  const spool::QueueEntry& entry = row.entry;
+  const bool state = row.damage.empty() || !entry.domain.empty();
+  const bool message = row.damage.empty() || !row.address.empty();
+  const auto known = [](bool is_known, json::value value) { return is_known ? value : json::value(nullptr); };
+  return {{"message", entry.ref.message.text()},
+          {"recipient", entry.ref.index},
+          {"address", known(message, json::value(valid_utf8(row.address)))},
+          {"domain", known(state, json::value(valid_utf8(entry.domain)))},
+          {"status", state ? spool::text(entry.status) : "unknown"},
+          {"attempts", known(state, entry.attempts)},
+          {"accepted_at", known(state, json::value(format_rfc3339(entry.accepted)))},
+          {"reverse_path", known(message, json::value(valid_utf8(row.reverse_path)))},
+          {"account", known(message, json::value(row.account.value))},
+          {"size", known(message, row.size)},
+          {"next_attempt_at", known(state, next_moment(entry.status, entry.due))},
+          {"damage", known(!row.damage.empty(), json::value(valid_utf8(row.damage)))}};
 }
 
 json::object key_object(const spool::ApiKey& key) {
@@ -141,9 +185,9 @@ std::string json_why(const spool::MessageView& view, WallTime now) {
   for (std::uint32_t i = 0; i < view.recipients.size(); ++i) {
     const spool::RecipientState& recipient = view.recipients[i];
     json::object one = recipient_object(recipient);
-    one["sentence"] = valid_utf8(explain(recipient, now));
+    one["sentence"] = valid_utf8(explain(view, i, now));
     one["next_attempt"] = recipient.status == spool::Status::queued
-                              ? json::value(when(recipient.next_attempt, now))
+                              ? json::value(due(recipient.next_attempt, now))
                               : json::value(nullptr);
     json::array history;
     for (const auto& event : view.events)
@@ -160,21 +204,7 @@ std::string json_why(const spool::MessageView& view, WallTime now) {
 
 std::string json_queue(const std::vector<spool::QueueRow>& rows, bool more) {
   json::array data;
-  for (const auto& row : rows) {
-    const spool::QueueEntry& entry = row.entry;
-    json::object one{{"message", entry.ref.message.text()},
-                     {"recipient", entry.ref.index},
-                     {"address", valid_utf8(row.address)},
-                     {"domain", valid_utf8(entry.domain)},
-                     {"status", spool::text(entry.status)},
-                     {"attempts", entry.attempts},
-                     {"accepted_at", format_rfc3339(entry.accepted)},
-                     {"reverse_path", valid_utf8(row.reverse_path)},
-                     {"account", row.account.value},
-                     {"size", row.size}};
-    one["next_attempt_at"] = entry.status == spool::Status::queued ? moment(entry.due) : json::value(nullptr);
-    data.push_back(std::move(one));
-  }
+  for (const auto& row : rows) data.push_back(queue_object(row));
   return page(std::move(data),
               more && !rows.empty() ? std::optional(cursor_of(rows.back().entry.ref)) : std::nullopt);
 }
