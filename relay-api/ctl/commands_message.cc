@@ -73,15 +73,19 @@ int message_list(Session& session, const MessageListOptions& options) {
   const auto answer = ask(session, "GET", path);
   if (!answer) return answer.error();
   Table table({{"MESSAGE"}, {"ACCEPTED"}, {"STATUS"}, {"TO", left, true}, {"SUBJECT", left, true}});
+  std::vector<std::string> damage;
   for (const json::value& entry : list_of(answer->get_object(), "data")) {
     const json::object& row = entry.as_object();
+    const bool unknown = text_of(row, "status") == "unknown";  // then nothing else is known
     table.add({text_of(row, "id"), moment(text_of(row, "created_at")), text_of(row, "status"),
-               joined(list_of(row, "to")), text_of(row, "subject")});
+               unknown ? "(damaged)" : joined(list_of(row, "to")), unknown ? "-" : text_of(row, "subject")});
+    add_damage(damage, row, text_of(row, "id"));
   }
   if (table.empty())
     session.out << "There are no messages.\n";
   else
     session.out << table.render(session.width);
+  say_damage(session, damaged_list, damage);
   const std::string next = text_of(answer->get_object(), "next");
   if (!next.empty()) session.out << "There is more: add --before " << safe_text(next) << "\n";
   return exit_ok;
@@ -92,6 +96,7 @@ int message_show(Session& session, const std::string& id) {
   if (!answer) return answer.error();
   const json::object& message = answer->get_object();
   say_head(session, message);
+  say_damage(session, damaged_one, damage_of(message));
   Table recipients({{"RECIPIENT", left, true},
                     {"STATUS"},
                     {"TRIES", right},
@@ -131,6 +136,7 @@ int why(Session& session, const std::string& id) {
   const json::object& message = answer->get_object();
   session.out << fmt::format("{} is {}.\n", safe_text(text_of(message, "id")),
                              safe_text(text_of(message, "status")));
+  say_damage(session, damaged_one, damage_of(message));
   const json::array& recipients = list_of(message, "recipients");
   if (recipients.size() > 1) session.out << wrap(text_of(message, "sentence"), session.width);
   for (const json::value& entry : recipients) {

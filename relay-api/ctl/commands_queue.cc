@@ -47,6 +47,21 @@ void add_parameter(std::string& path, std::string_view name, std::string_view va
   path += fmt::format("{}={}", name, api::encode_percent(value));
 }
 
+// What damage has left nothing of is a dash; its sentence follows the table.
+std::vector<std::string> queue_row(const json::object& row, WallTime now) {
+  const bool unknown = text_of(row, "address").empty();
+  const std::string from = text_of(row, "reverse_path");
+  return {text_of(row, "message"),
+          unknown ? "(damaged)" : text_of(row, "address"),
+          text_of(row, "status"),
+          or_dash(text_of(row, "attempts")),
+          until(text_of(row, "next_attempt_at"), now),
+          unknown        ? "-"
+          : from.empty() ? "<>"
+                         : from,
+          unknown ? "-" : size_words(number_of(row, "size"))};
+}
+
 }  // namespace
 
 int queue_list(Session& session, const QueueListOptions& options) {
@@ -64,18 +79,18 @@ int queue_list(Session& session, const QueueListOptions& options) {
                {"NEXT", right},
                {"FROM", left, true},
                {"SIZE", right}});
+  std::vector<std::string> damage;
   for (const json::value& entry : list_of(answer->get_object(), "data")) {
     const json::object& row = entry.as_object();
-    const std::string from = text_of(row, "reverse_path");
-    table.add({text_of(row, "message"), text_of(row, "address"), text_of(row, "status"),
-               text_of(row, "attempts"), until(text_of(row, "next_attempt_at"), session.now),
-               from.empty() ? "<>" : from, size_words(number_of(row, "size"))});
+    table.add(queue_row(row, session.now));
+    add_damage(damage, row, text_of(row, "message"));
   }
   if (table.empty())
     session.out << "Nothing is in the queue"
                 << (options.domain.empty() && options.status.empty() ? "" : " that fits") << ".\n";
   else
     session.out << table.render(session.width);
+  say_damage(session, damaged_list, damage);
   const std::string next = text_of(answer->get_object(), "next");
   if (!next.empty()) session.out << "There is more: add --after " << safe_text(next) << "\n";
   return exit_ok;
@@ -85,6 +100,7 @@ int queue_show(Session& session, const std::string& id) {
   const auto answer = ask(session, "GET", "/admin/v1/messages/" + api::encode_percent(id) + "/why");
   if (!answer) return answer.error();
   const json::object& message = answer->get_object();
+  say_damage(session, damaged_one, damage_of(message));
   Table table({{"RECIPIENT", left, true},
                {"STATUS"},
                {"TRIES", right},
@@ -96,7 +112,7 @@ int queue_show(Session& session, const std::string& id) {
     if (status != "queued" && status != "held") continue;
     const std::string last = outcome_of(row, "last_reply", "last_error");
     table.add({text_of(row, "address"), status, text_of(row, "attempts"),
-               until(text_of(row, "next_attempt_at"), session.now), last.empty() ? "-" : last});
+               until(text_of(row, "next_attempt_at"), session.now), or_dash(last)});
   }
   if (table.empty()) {
     session.err << "relayctl: nothing of " << safe_text(id) << " is in the queue; the message is "

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
 #include <ostream>
@@ -90,6 +91,34 @@ std::string outcome_of(const json::object& object, std::string_view reply_key, s
   if (reply != nullptr && reply->is_object()) return text_of(reply->get_object(), "text");
   return text_of(object, error_key);
 }
+
+std::vector<std::string> damage_of(const json::object& object) {
+  std::vector<std::string> sentences;
+  for (const json::value& entry : list_of(object, "damage"))
+    if (entry.is_string()) sentences.emplace_back(entry.get_string().data(), entry.get_string().size());
+  if (std::string one = text_of(object, "damage"); !one.empty()) sentences.push_back(std::move(one));
+  return sentences;
+}
+
+void add_damage(std::vector<std::string>& all, const json::object& object, std::string_view id) {
+  for (std::string& sentence : damage_of(object)) {
+    const bool named = sentence.find(id) != std::string::npos;
+    all.push_back(named ? std::move(sentence) : fmt::format("{}: {}", id, sentence));
+  }
+}
+
+void say_damage(Session& session, std::string_view head, const std::vector<std::string>& sentences) {
+  if (sentences.empty()) return;
+  session.out << head << "\n";
+  for (auto at = sentences.begin(); at != sentences.end(); ++at) {
+    if (std::find(sentences.begin(), at, *at) != at) continue;
+    std::string line = wrap(*at + ".", session.width, "  ");
+    line[0] = '-';
+    session.out << line;
+  }
+}
+
+std::string or_dash(std::string text) { return text.empty() ? "-" : text; }
 
 std::optional<WallTime> parse_moment(std::string_view text) {
   if (text.size() != 24 || text[10] != 'T' || text[23] != 'Z') return std::nullopt;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "mta/base/clock.h"
 #include "relay-api/ctl/client.h"
@@ -49,6 +50,17 @@ const boost::json::array& list_of(const boost::json::object& object, std::string
 // The reply of an attempt, or else what went wrong: "451 4.7.1 Later".
 std::string outcome_of(const boost::json::object& object, std::string_view reply_key,
                        std::string_view error_key);
+
+// The member `damage`: an array of sentences, or one.
+std::vector<std::string> damage_of(const boost::json::object& object);
+// The same for a list, each with the id it concerns.
+void add_damage(std::vector<std::string>& all, const boost::json::object& object, std::string_view id);
+// "Not all of it can be read:", and each sentence on a line, once. Nothing if there is none.
+void say_damage(Session& session, std::string_view head, const std::vector<std::string>& sentences);
+inline constexpr std::string_view damaged_one = "Not all of it can be read:";
+inline constexpr std::string_view damaged_list = "Not all of these can be read:";
+
+std::string or_dash(std::string text);  // "-" for nothing
 
 // "2026-11-21 09:18:00Z" for a moment as the API writes it.
 std::string moment(std::string_view rfc3339);

@@ -187,6 +187,52 @@ TEST_CASE("why in words") {
   CHECK(show.code == 1);
 }
 
+TEST_CASE("a message whose record is damaged is listed as that") {
+  const std::string page =
+      R"({"data":[{"id":")" + id +
+      R"(","status":"unknown","from":null,"subject":null,"created_at":null,"to":[],"damage":["a record is damaged: table messages, )" +
+      id + R"("]},{"id":"msg_x","status":"queued","subject":"Hi","created_at":"2026-09-21T14:12:20.000Z",
+      "to":["b@example.net"],"damage":["page 7 is damaged","page 7 is damaged"]}],"next":null})";
+  CHECK(run_words({"message", "list"}, {ok(page)}).out ==
+        "MESSAGE                         ACCEPTED              STATUS   TO             SUBJECT\n"
+        "msg_00000000000000000000000000  -                     unknown  (damaged)      -\n"
+        "msg_x                           2026-09-21 14:12:20Z  queued   b@example.net  Hi\n"
+        "Not all of these can be read:\n"
+        "- a record is damaged: table messages, " +
+            id + ".\n- msg_x: page 7 is damaged.\n");
+}
+
+TEST_CASE("the damage of a message stands before what is left of it") {
+  const std::string body = R"({"id":")" + id + R"(","status":"queued","damage":["one thing","another"],
+    "recipients":[{"address":"b@example.net","status":"queued","attempts":0,"sentence":"Waiting.","next_attempt_at":null,
+    "history":[]}],"events":[]})";
+  const std::string damage = "Not all of it can be read:\n- one thing.\n- another.\n";
+  CHECK(run_words({"why", id}, {ok(body)}).out ==
+        id + " is queued.\n" + damage + "\nb@example.net\n  Waiting.\n");
+  CHECK(run_words({"queue", "show", id}, {ok(body)}).out.starts_with(damage + "RECIPIENT"));
+  CHECK(run_words({"message", "show", id}, {ok(body)}).out.find("\n" + damage + "\nRECIPIENT") !=
+        std::string::npos);
+  const Ran finished = run_words({"queue", "show", id},
+                                 {ok(R"({"status":"delivered","damage":["one thing"],"recipients":[]})")});
+  CHECK(finished.code == 1);
+  CHECK(finished.out == "Not all of it can be read:\n- one thing.\n");
+}
+
+TEST_CASE("rows of the queue that stand for damage say so") {
+  const std::string page =
+      R"({"data":[{"message":")" + id +
+      R"(","recipient":0,"address":null,"domain":null,"status":"unknown","attempts":null,"accepted_at":null,
+      "reverse_path":null,"account":null,"size":null,"next_attempt_at":null,"damage":"page 7 is damaged"},
+      {"message":"msg_x","recipient":1,"address":"b@example.net","domain":"example.net","status":"queued","attempts":0,
+      "accepted_at":null,"reverse_path":"","account":"a","size":5,"next_attempt_at":null,"damage":null}],"next":null})";
+  CHECK(run_words({"queue", "list"}, {ok(page)}).out ==
+        "MESSAGE                         RECIPIENT      STATUS   TRIES  NEXT  FROM  SIZE\n"
+        "msg_00000000000000000000000000  (damaged)      unknown      -     -  -        -\n"
+        "msg_x                           b@example.net  queued       0     -  <>     5 B\n"
+        "Not all of these can be read:\n- " +
+            id + ": page 7 is damaged.\n");
+}
+
 TEST_CASE("a message's content comes as it is") {
   const Ran ran =
       run_words({"message", "show", id, "--content"}, {Reply{200, "message/rfc822", "A: b\r\n\r\nx\x1b"}});
