@@ -26,4 +26,7 @@ using ArchiveEntry = std::variant<spool::Restore, spool::ApiKey>;
 Result<ArchiveEntry> read_entry(std::string_view text);
 Result<ArchiveEntry> read_entry(std::string_view text, BodyPtr content);
 
+// The id of the message in a line that may be broken or cut off; empty if there is none.
+std::string id_in(std::string_view text);
+
 }  // namespace relay::ctl

@@ -270,4 +270,25 @@ Result<ArchiveEntry> read_entry(std::string_view text, BodyPtr content) {
   return read(text, std::move(content));
 }
 
+std::string id_in(std::string_view text) {
+  constexpr std::string_view member = "\"id\"";
+  constexpr std::size_t length = 30;  // msg_ and 26 characters
+  const auto skip_blanks = [&text] {
+    text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  };
+  const auto take = [&text](char c) { return text.starts_with(c) && (text.remove_prefix(1), true); };
+  while (!text.empty()) {
+    const std::size_t at = text.find(member);
+    if (at == std::string_view::npos) break;
+    text.remove_prefix(at + member.size());
+    skip_blanks();
+    if (!take(':')) continue;
+    skip_blanks();
+    if (!take('"')) continue;
+    const std::string_view value = text.substr(0, length);
+    if (MessageId::parse(value)) return std::string(value);
+  }
+  return {};
+}
+
 }  // namespace relay::ctl

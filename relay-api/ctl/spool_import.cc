@@ -39,6 +39,23 @@ Result<std::string> read_file(const fs::path& path) {
   return bytes;
 }
 
+// Before a spool is made for what it has. Nothing is read of a pipe: that would be lost.
+Result<void> check_source(const std::string& source) {
+  if (source == "-") return {};
+  const auto unreadable = [&source](const std::error_code& error) {
+    return fail(Errc::system, fmt::format("could not read {}: {}", source, error.message()));
+  };
+  const auto last_error = [] { return std::error_code(errno, std::system_category()); };
+  std::error_code error;
+  if (::access(source.c_str(), R_OK) != 0) return unreadable(last_error());
+  if (fs::is_directory(source, error)) fs::directory_iterator(source, error);
+  if (error) return unreadable(error);
+  if (!fs::is_regular_file(source, error)) return {};
+  std::ifstream in(source, std::ios::binary);
+  if (!in.is_open() || (in.peek(), in.bad())) return unreadable(last_error());
+  return {};
+}
+
 // Where entries are put: a spool that no relay runs on, or nowhere (a dry run), which only looks whether they
 // are there.
 class Destination {
@@ -162,15 +179,21 @@ class Import {
   }
 
  private:
+  static std::string named(const std::string& where, std::string_view text) {
+    const std::string id = id_in(text);
+    return id.empty() || where.find(id) != std::string::npos ? where : fmt::format("{}, {}", where, id);
+  }
+
   void refuse(const std::string& where, std::string_view what) {
     ++refused_;
     line_.clear();
     session_.err << "relayctl: " << safe_text(where) << ": " << safe_text(what) << "\n";
   }
 
-  Result<void> take(Result<ArchiveEntry> entry, const std::string& where) {
+  // `text`: what the entry was read from, which may name the message nevertheless.
+  Result<void> take(Result<ArchiveEntry> entry, const std::string& where, std::string_view text) {
     if (!entry) {
-      refuse(where, entry.error().message);
+      refuse(named(where, text), entry.error().message);
       return {};
     }
     if (auto r = destination_.add(std::move(*entry)); !r) return r;
@@ -212,8 +235,8 @@ class Import {
       if (line.empty() && !too_long) continue;
       const std::string where = fmt::format("{}, line {}", name, number);
       if (too_long)
-        refuse(where, "it is longer than any line of an export");
-      else if (auto r = take(read_entry(line), where); !r)
+        refuse(named(where, line), "it is longer than any line of an export");
+      else if (auto r = take(read_entry(line), where, line); !r)
         return r;
     }
     if (in.bad()) return fail(Errc::system, fmt::format("could not read {}", name));
@@ -252,7 +275,7 @@ class Import {
       if (!content) return std::unexpected(content.error());
       body = std::make_shared<const Body>(std::move(*content));
     }
-    return take(read_entry(*envelope, std::move(body)), path.string());
+    return take(read_entry(*envelope, std::move(body)), path.string(), *envelope);
   }
 
   void say_end(bool whole) {
@@ -310,6 +333,7 @@ Result<std::unique_ptr<Destination>> open_destination(const std::string& directo
 }  // namespace
 
 int spool_import(Session& session, const SpoolImportOptions& options) {
+  if (auto readable = check_source(options.source); !readable) return unusable(session, readable.error());
   const auto directory = find_spool(session, options.spool);
   if (!directory) return unusable(session, directory.error());
   auto destination = open_destination(*directory, options.dry_run);

@@ -142,3 +142,12 @@ TEST_CASE("an API key") {
   }
   CHECK(read_entry(R"({"archive":1,"api_key":{"id":""}})").error().message == "api_key.id: it is empty");
 }
+
+TEST_CASE("the id of a message is found in a line that cannot be read") {
+  const std::string id = "msg_00000000000000000000000001";
+  CHECK(id_in(R"({"archive":1,"id":")" + id + R"(","acc)") == id);
+  CHECK(id_in(R"({"subject":"\"id\":\"msg_00000000000000000000000002\"", "id" : ")" + id + "\"}") == id);
+  for (const std::string text : {"", "\"id\"", "\"id\":", "\"id\":\"", "\"id\":\"msg_0\"", "\"id\":7",
+                                 "\"id\":\"k1\",\"label\":\"x\""})
+    CHECK(id_in(text).empty());
+}

@@ -1,4 +1,6 @@
 // relayctl spool …: the commands on spools made here, without a relayd.
+#include <unistd.h>
+
 #include <boost/json.hpp>
 #include <sstream>
 
@@ -360,13 +362,42 @@ TEST_CASE("a line that is wrong is named, nothing of it is stored, and the rest 
     const Ran ran = run_words(words, world);
     CHECK(ran.code == 1);
     CHECK(lines_of(ran.err) ==
-          std::vector<std::string>{"relayctl: standard input, line 1: account: it is missing",
-                                   "relayctl: standard input, line 3: it is not JSON, or not all of it"});
+          std::vector<std::string>{
+              "relayctl: standard input, line 1, " + id(1).text() + ": account: it is missing",
+              "relayctl: standard input, line 3, " + id(3).text() + ": it is not JSON, or not all of it"});
     CHECK(lines_of(ran.out).back() == std::string(dry ? "Would import" : "Imported") +
                                           " 2 messages; 0 were there already; 2 refused, see above.");
   }
   CHECK(spool::test::must(spool::test::open(other)->counts()).messages == 2);
-  CHECK(run_words({"import", "/nowhere/at/all", "--spool", other.spool()}).code == 2);
+}
+
+TEST_CASE("a source that cannot be read leaves nothing behind") {
+  TempDir other;
+  for (const char* source : {"/nowhere/at/all", "/proc/self/mem"}) {
+    CAPTURE(source);
+    const Ran ran = run_words({"import", source, "--spool", other.spool()});
+    CHECK(ran.code == 2);
+    CHECK(ran.out == "");
+    CHECK(ran.err.starts_with("relayctl: could not "));
+    CHECK(ran.err.find(source) != std::string::npos);
+    CHECK_FALSE(std::filesystem::exists(other.spool()));
+  }
+}
+
+TEST_CASE("nothing of a pipe is lost to the look at the source") {
+  TempDir d, other;
+  fill(d);
+  const std::string lines = run_words({"export", "--open", "--domain", "d1.example.net", "--id", id(1).text(),
+                                       "--spool", d.spool()})
+                                .out;
+  REQUIRE(lines.size() < 60'000);  // a pipe holds so much
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  REQUIRE(::write(ends[1], lines.data(), lines.size()) == static_cast<ssize_t>(lines.size()));
+  ::close(ends[1]);
+  CHECK(run_words({"import", "/dev/fd/" + std::to_string(ends[0]), "--spool", other.spool()}).code == 0);
+  ::close(ends[0]);
+  CHECK(spool::test::must(spool::test::open(other)->counts()).messages == 1);
 }
 
 TEST_CASE("a spool in use is not imported into, and it is said what to do") {
