@@ -117,8 +117,9 @@ struct Filter {
   bool takes(const spool::Salvaged& saved) const {
     const spool::Message& message = *saved.restore->message;
     const auto& recipients = message.envelope.recipients;
-    return (!open || saved.open()) && (account.empty() || message.account.value == account) &&
-           (!since || message.accepted >= *since) && (!until || message.accepted < *until) &&
+    return (!open || saved.open() || saved.given_up > 0) &&
+           (account.empty() || message.account.value == account) && (!since || message.accepted >= *since) &&
+           (!until || message.accepted < *until) &&
            (domain.empty() || std::any_of(recipients.begin(), recipients.end(), [&](const auto& recipient) {
               return wire::domain_of(recipient.address) == domain;
             }));

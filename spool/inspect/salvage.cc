@@ -44,6 +44,7 @@ class One {
       result.attempts = std::max(result.attempts, row->row->attempts);
       return become(row->row->status, now);
     }
+    if (row != nullptr && !content) return give_up(*row, now);
     result.due = row != nullptr && row->row ? row->row->due : message.accepted;
     if (row != nullptr) {
       if (!row->row)
@@ -61,6 +62,7 @@ class One {
   }
 
   Restore::Recipient result;
+  bool given_up = false;  // was open, and there is no content to deliver
 
  private:
   bool fits(const EventRecord& record) const {
@@ -70,12 +72,20 @@ class One {
            !(of_attempt(record.event.type) && record.attempts == 0);
   }
 
+  // An open recipient without content is nothing that a spool takes.
+  void give_up(const StoredRow& row, WallTime now) {
+    given_up = true;
+    if (row.row) result.attempts = std::max(result.attempts, row.row->attempts);
+    become(Status::cancelled, now, "the content of the message was damaged");
+  }
+
   // By an event of its own, so that the history says why.
-  void become(Status status, WallTime now) {
+  void become(Status status, WallTime now,
+              std::string_view why = "what the spool knew of this recipient was damaged") {
     EventRecord record;
     record.event.type = type_of(status);
     record.event.at = now;
-    record.event.detail = "what the spool knew of this recipient was damaged";
+    record.event.detail = why;
     record.status = status;
     record.attempts = result.attempts;
     result.events.push_back(std::move(record));
@@ -129,9 +139,12 @@ Salvaged salvage(const StoredMessage& message, bool content, Soundness tables, W
     one.settle(in_queue ? &*row : nullptr, tables.queue && (lost || !tables.events), content,
                message.record->message, now);
     saved.restore->recipients.push_back(std::move(one.result));
+    if (one.given_up) ++saved.given_up;
   }
-  if (saved.open() && !content)
-    saved.notes.push_back("its content is damaged and left out; an import refuses it so");
+  if (saved.given_up > 0)
+    saved.notes.push_back(fmt::format("its content is damaged and left out; its {} open {} as cancelled",
+                                      saved.given_up,
+                                      saved.given_up == 1 ? "recipient counts" : "recipients count"));
   return saved;
 }
 

@@ -2,8 +2,9 @@
 //
 // Of a sound message that is all of it, as it is. Of a damaged one nothing is guessed that would lose mail or
 // deliver it twice: whoever has a row in the queue is open, even if the row cannot be read; whoever has a
-// final event is finished; of whom neither is left is held, so that an administrator decides, or cancelled if
-// the content is gone too. What was done so is said in the notes. Pure.
+// final event is finished; of whom neither is left is held, so that an administrator decides. If the content
+// is not whole, whoever would be open or held is cancelled: there is nothing to deliver, and no spool would
+// take the message otherwise. What was done so is said in the notes and in events. Pure.
 #pragma once
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@ struct Salvaged {
   // Without content. Nothing if the message's record cannot be read: only that knows the recipients.
   std::optional<Restore> restore;
   std::vector<std::string> notes;  // sentences without their full stop
+  std::size_t given_up = 0;  // recipients who were open, and are cancelled because the content is damaged
 
   bool open() const;
 };

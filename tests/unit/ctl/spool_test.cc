@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "relay-api/ctl/cli.h"
+#include "relay-api/explain.h"
 #include "spool/inspect/tables.h"
 #include "tests/unit/inspect/support.h"
 
@@ -307,6 +308,31 @@ TEST_CASE("of a damaged spool everything else is exported, named, and taken by a
   world.in = ran.out;
   CHECK(run_words({"import", "-", "--spool", other.spool()}, world).code == 0);
   CHECK(run_words({"check", "--spool", other.spool()}).code == 0);
+}
+
+TEST_CASE("a message whose content is damaged is saved with its history, and why tells") {
+  TempDir d, other;
+  fill(d);
+  damage(d, Table::bodies,
+         [](spool::Cursor& c) { spool::test::must(c.put(spool::RowKey::part(id(1), 1).view(), "x")); });
+  for (const auto& words : {std::vector<std::string>{"export"}, {"export", "--open"}}) {
+    auto all = words;
+    all.insert(all.end(), {"--spool", d.spool()});
+    const Ran ran = run_words(all);
+    CHECK(ran.code == 1);
+    CHECK(ran.err.find(id(1).text() + ": its content is damaged") != std::string::npos);
+    CHECK(ran.out.find(id(1).text()) != std::string::npos);
+  }
+  World world;
+  world.in = run_words({"export", "--spool", d.spool()}).out;
+  CHECK(run_words({"import", "-", "--spool", other.spool()}, world).code == 0);
+  CHECK(run_words({"check", "--spool", other.spool()}).code == 0);
+  const auto store = spool::test::open(other);
+  const auto view = spool::test::must(store->find(id(1)));
+  REQUIRE(view);
+  CHECK(view->recipients[0].status == spool::Status::delivered);
+  CHECK(api::explain(*view, 2, spool::test::at(6000)) ==
+        "Cancelled: the content of the message was damaged; it will not be delivered.");
 }
 
 TEST_CASE("what a damaged page has cut off is found again, and nothing old with it") {

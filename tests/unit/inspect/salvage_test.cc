@@ -28,7 +28,7 @@ Read read(const TempDir& directory, std::uint32_t number, Soundness tables_sound
   const auto content = walk.content(message, [&](std::string_view chunk) { result.content += chunk; });
   result.whole = content.whole;
   result.saved = salvage(message, content.whole, tables_sound, at(5000));
-  if (result.saved.restore && (!result.saved.open() || content.whole)) {
+  if (result.saved.restore) {
     // Whatever is saved, a spool takes it.
     Message m = *result.saved.restore->message;
     m.body = std::make_shared<const Body>(result.content);
@@ -157,17 +157,49 @@ TEST_CASE("a history goes on around what is damaged in it") {
   CHECK(read(directory, 1).saved.restore->recipients[2].attempts == 0);
 }
 
-TEST_CASE("a damaged content is left out, a damaged record saves nothing") {
+TEST_CASE("a damaged content ends those who wait for it, a damaged record saves nothing") {
   TempDir directory;
   fill(directory);
   damage_value(directory, Table::bodies, RowKey::part(id(1), 1));
   const Read one = read(directory, 1);
   CHECK_FALSE(one.whole);
-  CHECK(one.saved.open());
-  CHECK(one.saved.notes.back() == "its content is damaged and left out; an import refuses it so");
+  CHECK_FALSE(one.saved.open());
+  CHECK(one.saved.given_up == 2);
+  CHECK(one.saved.notes ==
+        Lines{"its content is damaged and left out; its 2 open recipients count as cancelled"});
+  const auto& recipients = one.saved.restore->recipients;
+  CHECK(recipients[0].status == Status::delivered);
+  CHECK(recipients[0].events.size() == 1);
+  for (const std::size_t i : {1, 2}) {
+    CHECK(recipients[i].status == Status::cancelled);
+    REQUIRE(recipients[i].events.size() > 1);
+    const EventRecord& last = recipients[i].events.back();
+    CHECK(last.event.type == EventType::cancelled);
+    CHECK(last.event.at == at(5000));
+    CHECK(last.event.detail == "the content of the message was damaged");
+  }
+  CHECK(recipients[2].attempts == 1);
   damage_value(directory, Table::messages, RowKey::message(id(4)));
   const Read four = read(directory, 4);
   CHECK_FALSE(four.saved.restore);
   CHECK(four.saved.notes ==
         Lines{"it cannot be exported: its record is damaged; 1 of its recipients were open"});
+}
+
+TEST_CASE("with a damaged content nobody is open, whatever else is damaged") {
+  TempDir directory;
+  fill(directory);
+  damage_value(directory, Table::bodies, RowKey::part(id(1), 1));
+  damage_value(directory, Table::queue, RowKey::recipient({id(1), 1}));
+  erase(directory, Table::queue, RowKey::recipient({id(1), 2}));
+  put_row(directory, {id(1), 0}, [](QueueRecord& row) { row.attempts = 1, row.next_event = 1; });
+  const Read one = read(directory, 1);
+  CHECK(status_of(one, 0) == Status::delivered);
+  CHECK(status_of(one, 1) == Status::cancelled);
+  CHECK(status_of(one, 2) == Status::cancelled);
+  CHECK(one.saved.given_up == 1);
+  CHECK(one.saved.restore->recipients[2].events.back().event.detail !=
+        "the content of the message was damaged");
+  CHECK(one.saved.notes.back() ==
+        "its content is damaged and left out; its 1 open recipient counts as cancelled");
 }
