@@ -1,11 +1,14 @@
 #include "relay-api/ctl/cli.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <ostream>
 
 #include "relay-api/ctl/cli_spool.h"
 #include "relay-api/ctl/commands.h"
+#include "relay-api/ctl/table.h"
 
 namespace relay::ctl {
 namespace {
@@ -29,7 +32,7 @@ struct Words {
 void add_control(CLI::App& queue, Words& words, const std::string& verb, const std::string& description) {
   CLI::App* sub = queue.add_subcommand(verb, description);
   auto* which = sub->add_option_group("which", "One of these");
-  which->add_option("ID", words.control.ids, "Messages");
+  which->add_option("id", words.control.ids, "Messages");
   which->add_option("--domain", words.control.domain, "Every recipient of this domain");
   which->add_flag("--all", words.control.all, "Everything in the queue");
   which->require_option(1);
@@ -50,7 +53,7 @@ void add_queue(CLI::App& app, Words& words) {
   list->callback(
       [&words] { words.command = [&words](Session& s) { return queue_list(s, words.queue_list); }; });
   CLI::App* show = queue->add_subcommand("show", "Those of one message");
-  show->add_option("ID", words.id, "The message")->required();
+  show->add_option("id", words.id, "The message")->required();
   show->callback([&words] { words.command = [&words](Session& s) { return queue_show(s, words.id); }; });
   add_control(*queue, words, "retry", "Try now instead of waiting for the next attempt");
   add_control(*queue, words, "hold", "Keep back until released");
@@ -68,7 +71,7 @@ void add_message(CLI::App& app, Words& words) {
   list->callback(
       [&words] { words.command = [&words](Session& s) { return message_list(s, words.message_list); }; });
   CLI::App* show = message->add_subcommand("show", "Recipients and events of one");
-  show->add_option("ID", words.id, "The message")->required();
+  show->add_option("id", words.id, "The message")->required();
   show->add_flag("--content", words.content, "Print the message itself instead");
   show->callback([&words] {
     words.command = [&words](Session& s) {
@@ -77,7 +80,7 @@ void add_message(CLI::App& app, Words& words) {
   });
   CLI::App* why_command =
       app.add_subcommand("why", "Why a message has not been delivered yet, and when it is tried next");
-  why_command->add_option("ID", words.id, "The message")->required();
+  why_command->add_option("id", words.id, "The message")->required();
   why_command->callback([&words] { words.command = [&words](Session& s) { return why(s, words.id); }; });
 }
 
@@ -92,7 +95,7 @@ void add_key(CLI::App& app, Words& words) {
     words.command = [](Session& s) { return key_list(s); };
   });
   CLI::App* revoke = key->add_subcommand("revoke", "Let one count no more");
-  revoke->add_option("ID", words.id, "The key's id")->required();
+  revoke->add_option("id", words.id, "The key's id")->required();
   revoke->callback([&words] { words.command = [&words](Session& s) { return key_revoke(s, words.id); }; });
   app.add_subcommand("status", "How relayd and its spool fare")->callback([&words] {
     words.command = [](Session& s) { return status(s); };
@@ -129,6 +132,28 @@ bool split_listen(std::string_view text, sink::SinkOptions& options) {
   return !address.empty() && !port.empty() && error == std::errc() && end == port.data() + port.size();
 }
 
+// What is wrong with the words, by the first that nobody has taken: the parser only says that another is
+// missing.
+std::string usage_words(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* last = &app;
+  std::string command;
+  while (!last->get_subcommands().empty()) {
+    last = last->get_subcommands().front();
+    command += last->get_name() + " ";
+  }
+  const auto left = app.remaining(true);
+  const std::string word = left.empty() ? "" : safe_text(left.front());
+  const bool group = last->get_require_subcommand_min() > 0;
+  const auto is = [&error](CLI::ExitCodes code) { return error.get_exit_code() == static_cast<int>(code); };
+  if ((!is(CLI::ExitCodes::RequiredError) && !is(CLI::ExitCodes::ExtrasError)) || (word.empty() && !group))
+    return fmt::format("{}\nRun with --help for more information.", safe_text(error.what()));
+  const std::string help = fmt::format("relayctl {}--help", command);
+  if (word.empty()) return fmt::format("a command is missing; {} lists them", help);
+  if (word.starts_with('-')) return fmt::format("there is no option {}; {} lists them", word, help);
+  if (group) return fmt::format("there is no command {}{}; {} lists them", command, word, help);
+  return fmt::format("{} is too much; {} says what it takes", word, help);
+}
+
 int execute(const Words& words, const Environment& environment) {
   if (words.run_sink) {
     sink::SinkOptions options = words.sink;
@@ -160,6 +185,7 @@ int run(int argc, const char* const* argv, const Environment& environment) {
   app.add_option("--socket", words.socket,
                  "relayd's socket; else RELAY_SOCKET, var/relay.sock, /run/relay/relay.sock");
   app.add_flag("--json", words.json, "Print the API's JSON instead of tables and sentences");
+  app.set_version_flag("--version", "relayctl " + environment.version, "Print the version and exit");
   add_queue(app, words);
   add_message(app, words);
   add_key(app, words);
@@ -168,7 +194,9 @@ int run(int argc, const char* const* argv, const Environment& environment) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error, environment.out, environment.err) == 0 ? exit_ok : exit_usage;
+    if (error.get_exit_code() == 0) return app.exit(error, environment.out, environment.err);
+    environment.err << "relayctl: " << usage_words(app, error) << "\n";
+    return exit_usage;
   }
   const int code = execute(words, environment);
   environment.out.flush();

@@ -22,6 +22,7 @@ struct Environment {
   bool progress = false;  // standard error is a terminal
   std::function<Instant()> clock = {};
   std::function<Result<std::string>(const std::string& file)> configured_spool = {};  // see Session
+  std::string version = {};                                                           // of the program
 };
 
 int run(int argc, const char* const* argv, const Environment& environment);

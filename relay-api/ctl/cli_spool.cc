@@ -29,7 +29,7 @@ void add_export(CLI::App& spool, Command& command) {
       add(spool, command, "export", "Write messages with their envelopes, one a line", spool_export);
   auto* file =
       sub->add_option("--file", options->file, "Write here, which must not exist; else standard output");
-  auto* to = sub->add_option("--to", options->directory, "Write ID.eml and ID.json into this new directory");
+  auto* to = sub->add_option("--to", options->directory, "Write id.eml and id.json into this new directory");
   file->excludes(to);
   sub->add_flag("--keys", options->keys, "The API keys too");
   sub->add_flag("--open", options->open, "Only with a recipient queued or held");
@@ -57,7 +57,7 @@ void add_spool(CLI::App& app, Command& command) {
   }
   {
     auto [sub, options] = add(*spool, command, "backup", "Copy it, also while relayd runs", spool_backup);
-    sub->add_option("DEST", options->destination, "The new directory")->required();
+    sub->add_option("directory", options->destination, "The new directory")->required();
     sub->add_flag("--compact", options->compact, "Leave out free pages");
     sub->add_flag_callback("--no-check", [o = options] { o->check = false; }, "Do not check the copy");
   }
@@ -65,7 +65,7 @@ void add_spool(CLI::App& app, Command& command) {
   {
     auto [sub, options] =
         add(*spool, command, "import", "Take what export has written; relayd must be stopped", spool_import);
-    sub->add_option("SOURCE", options->source, "A file, a directory, or - for standard input")->required();
+    sub->add_option("source", options->source, "A file, a directory, or - for standard input")->required();
     sub->add_flag("--dry-run", options->dry_run, "Only look, and say what would be taken");
   }
 }

@@ -38,8 +38,8 @@ relay::Result<std::string> configured_spool(const std::string& file) {
 int main(int argc, char** argv) try {
   return relay::ctl::run(
       argc, argv,
-      {connect, relay::sink::run_sink, std::cout, std::cerr, terminal_width(), relay::system_wall(), &std::cin,
-       isatty(STDERR_FILENO) != 0, relay::system_now, configured_spool});
+      {connect, relay::sink::run_sink, std::cout, std::cerr, terminal_width(), relay::system_wall(),
+       &std::cin, isatty(STDERR_FILENO) != 0, relay::system_now, configured_spool, RELAY_VERSION});
 } catch (const std::exception& error) {
   std::cerr << "relayctl: " << error.what() << "\n";
   return relay::ctl::exit_refused;

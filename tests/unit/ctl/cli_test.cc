@@ -39,8 +39,9 @@ Ran run_words(std::vector<std::string> words, std::vector<Result<Reply>> answers
     ran.sink = options;
     return 0;
   };
-  ran.code = run(static_cast<int>(argv.size()), argv.data(),
-                 {connect, sink, out, err, width, WallTime(std::chrono::seconds(1'790'000'000))});
+  Environment environment{connect, sink, out, err, width, WallTime(std::chrono::seconds(1'790'000'000))};
+  environment.version = "1.2.3";
+  ran.code = run(static_cast<int>(argv.size()), argv.data(), environment);
   ran.out = out.str();
   ran.err = err.str();
   return ran;
@@ -112,6 +113,49 @@ TEST_CASE("wrong usage asks nothing and exits with 2") {
   }
   CHECK(run_words({"--help"}).code == 0);
   CHECK(run_words({"queue", "list", "--help"}).out.find("--domain") != std::string::npos);
+}
+
+TEST_CASE("a wrong word is named, and every error says whose it is") {
+  using Words = std::vector<std::string>;
+  const std::string help = "Run with --help for more information.\n";
+  struct Case {
+    Words words;
+    std::string said;
+  };
+  for (const auto& [words, said] : {
+           Case{{"bogus"}, "there is no command bogus; relayctl --help lists them\n"},
+           Case{{"--json", "bogus", "--x"}, "there is no command bogus; relayctl --help lists them\n"},
+           Case{{"spool", "bogus"}, "there is no command spool bogus; relayctl spool --help lists them\n"},
+           Case{{"queue", "bogus", "x"},
+                "there is no command queue bogus; relayctl queue --help lists them\n"},
+           Case{{"--bogus"}, "there is no option --bogus; relayctl --help lists them\n"},
+           Case{{"key", "--bogus"}, "there is no option --bogus; relayctl key --help lists them\n"},
+           Case{{"key", "list", "--bogus"},
+                "there is no option --bogus; relayctl key list --help lists them\n"},
+           Case{{"why", "a", "b"}, "b is too much; relayctl why --help says what it takes\n"},
+           Case{{}, "a command is missing; relayctl --help lists them\n"},
+           Case{{"queue"}, "a command is missing; relayctl queue --help lists them\n"},
+           Case{{"spool", "backup"}, "directory is required\n" + help},
+           Case{{"spool", "import"}, "source is required\n" + help},
+           Case{{"why"}, "id is required\n" + help},
+           Case{{"queue", "cancel"}, "Exactly 1 option from [id,--domain,--all] is required\n" + help},
+           Case{{"queue", "list", "--limit", "0"}, "--limit: Value 0 not in range 1 to 500\n" + help},
+       }) {
+    CAPTURE(said);
+    const Ran ran = run_words(words);
+    CHECK(ran.code == 2);
+    CHECK(ran.out == "");
+    CHECK(ran.err == "relayctl: " + said);
+  }
+}
+
+TEST_CASE("the version is that of the build") {
+  for (const auto& words : {std::vector<std::string>{"--version"}, {"queue", "list", "--version"}}) {
+    const Ran ran = run_words(words);
+    CHECK(ran.code == 0);
+    CHECK(ran.out == "relayctl 1.2.3\n");
+    CHECK(ran.requests.empty());
+  }
 }
 
 TEST_CASE("the queue as a table") {
