@@ -68,10 +68,10 @@ void Document::Impl::fault(int line, std::string key, std::string reason) {
 }
 
 void Document::Impl::note(const std::string& section, std::string_view key, std::string_view kind,
-                          std::string default_value, bool given) {
+                          std::string default_value, bool given, std::string range) {
   const std::string path = general(section.empty() ? std::string(key) : fmt::format("{}.{}", section, key));
   const auto [at, inserted] = known_at.emplace(path, known.size());
-  if (inserted) known.push_back({path, std::string(kind), std::move(default_value), false});
+  if (inserted) known.push_back({path, std::string(kind), std::move(default_value), false, std::move(range)});
   known[at->second].given |= given;
 }
 
@@ -164,10 +164,11 @@ void Section::Impl::fill(const YAML::Node& node, int line) {
   }
 }
 
-const YAML::Node* Section::Impl::ask(std::string_view key, std::string_view kind, std::string default_value) {
+const YAML::Node* Section::Impl::ask(std::string_view key, std::string_view kind, std::string default_value,
+                                     std::string range) {
   expected.emplace(key);
   const auto found = values.find(std::string(key));
-  document->note(name, key, kind, std::move(default_value), found != values.end());
+  document->note(name, key, kind, std::move(default_value), found != values.end(), std::move(range));
   return found == values.end() ? nullptr : &found->second;
 }
 

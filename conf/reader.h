@@ -31,6 +31,7 @@ struct KnownKey {
   std::string kind;           // "number", "duration", "size", "text", "path", "yes or no", "list"...
   std::string default_value;  // as it would be written; empty if there is none
   bool given = false;         // the document sets it, somewhere
+  std::string range = {};     // of a number, size or duration: "1s to 1h"
 };
 
 // What is wrong with a value, or nothing.

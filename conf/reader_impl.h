@@ -20,7 +20,7 @@ struct Document::Impl {
 
   void fault(int line, std::string key, std::string reason);
   void note(const std::string& section, std::string_view key, std::string_view kind,
-            std::string default_value, bool given);
+            std::string default_value, bool given, std::string range);
 };
 
 struct Section::Impl {
@@ -31,7 +31,8 @@ struct Section::Impl {
   std::set<std::string, std::less<>> expected;  // every key that was asked for
 
   std::string path(std::string_view key) const;
-  const YAML::Node* ask(std::string_view key, std::string_view kind, std::string default_value);
+  const YAML::Node* ask(std::string_view key, std::string_view kind, std::string default_value,
+                        std::string range = {});
   // The text of a scalar; faults and answers nothing if it is something else. Quoted text is text alone.
   std::optional<std::string> scalar(std::string_view key, const YAML::Node& node, std::string_view kind);
   void fault(std::string_view key, std::string reason);

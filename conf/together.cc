@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <set>
 
 #include "conf/settings.h"
@@ -55,6 +56,12 @@ void check_sizes(Document& d, const Config& c) {
     d.fault("spool.queue_size", "must hold at least two messages of limits.message_size");
   if (c.spool.map_bytes < 2 * c.writer.queue_bytes)
     d.fault("spool.map_size", "must be at least twice spool.queue_size");
+  // The default is for large spools; in a small one it counts for less, and nobody has asked for it.
+  const bool given = std::ranges::any_of(
+      d.known(), [](const KnownKey& key) { return key.path == "spool.reserve" && key.given; });
+  if (given && c.spool.reserve_bytes > c.spool.map_bytes / 4)
+    d.fault("spool.reserve", fmt::format("must not be over a quarter of spool.map_size, which is {} here",
+                                         format_size(c.spool.map_bytes / 4)));
 }
 
 void check_retry(Document& d, const Config& c) {

@@ -33,6 +33,10 @@ std::string joined(const std::vector<std::string>& values) {
   return all + "]";
 }
 
+std::string range_words(std::string_view low, std::string_view high) {
+  return fmt::format("{} to {}", low, high);
+}
+
 }  // namespace
 
 std::optional<std::string> Section::Impl::scalar(std::string_view key, const YAML::Node& node,
@@ -98,7 +102,8 @@ void Section::whole(std::string_view key, std::uint64_t& value, std::uint64_t lo
                     bool is_size) {
   const char* kind = is_size ? "size" : "number";
   const auto written = [&](std::uint64_t v) { return is_size ? format_size(v) : fmt::format("{}", v); };
-  const YAML::Node* node = impl_->ask(key, kind, value < low || value > high ? "" : written(value));
+  const YAML::Node* node = impl_->ask(key, kind, value < low || value > high ? "" : written(value),
+                                      range_words(written(low), written(high)));
   if (node == nullptr) return;
   const auto text = impl_->scalar(key, *node, kind);
   if (!text) return;
@@ -119,7 +124,8 @@ void Section::whole(std::string_view key, std::uint64_t& value, std::uint64_t lo
 }
 
 void Section::duration(std::string_view key, Duration& value, Duration low, Duration high) {
-  const YAML::Node* node = impl_->ask(key, "duration", format_duration(value));
+  const YAML::Node* node = impl_->ask(key, "duration", format_duration(value),
+                                      range_words(format_duration(low), format_duration(high)));
   if (node == nullptr) return;
   const auto text = impl_->scalar(key, *node, "duration");
   if (!text) return;
@@ -132,7 +138,8 @@ void Section::duration(std::string_view key, Duration& value, Duration low, Dura
 }
 
 void Section::decimal(std::string_view key, double& value, double low, double high) {
-  const YAML::Node* node = impl_->ask(key, "number", fmt::format("{}", value));
+  const YAML::Node* node = impl_->ask(key, "number", fmt::format("{}", value),
+                                      range_words(fmt::format("{}", low), fmt::format("{}", high)));
   if (node == nullptr) return;
   const auto text = impl_->scalar(key, *node, "number");
   if (!text) return;

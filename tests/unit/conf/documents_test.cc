@@ -88,3 +88,22 @@ TEST_CASE("the manual page has every key with its kind and default, and no other
     CHECK(described.contains(path));
   }
 }
+
+TEST_CASE("the manual page says the range of every number, size and duration") {
+  const auto known = by_path(load_text(uncommented(read("conf/relay.yaml")), "/").known);
+  std::istringstream page(read("man/relay.yaml.5"));
+  std::map<std::string, std::string> texts;
+  std::string path;
+  std::smatch match;
+  for (std::string line; std::getline(page, line);) {
+    if (std::regex_match(line, match, std::regex(R"(\.It Ic (\S+) Ar .*)"))) path = match[1];
+    texts[path] += line + "\n";
+  }
+  for (const auto& [name, key] : known) {
+    const bool ranged = key.kind == "number" || key.kind == "size" || key.kind == "duration";
+    CAPTURE(name);
+    CAPTURE(key.range);
+    CHECK(ranged != key.range.empty());
+    if (ranged) CHECK(texts[name].find("rom " + key.range + ".\n") != std::string::npos);
+  }
+}

@@ -171,6 +171,20 @@ TEST_CASE("every fault is refused with line, key and reason") {
   }
 }
 
+TEST_CASE("a reserve that would take much of the spool is refused, the default never") {
+  const auto faults = [](const std::string& spool) {
+    std::string text = minimal("limits: {message_size: 36MiB}\n");
+    text.replace(text.find("directory: spool"), 16, "directory: spool, queue_size: 72MiB, " + spool);
+    return shown(load_text(text, "/").faults);
+  };
+  CHECK(faults("map_size: 144MiB") == "");
+  CHECK(faults("map_size: 144MiB, reserve: 36MiB") == "");
+  CHECK(faults("map_size: 144MiB, reserve: 37MiB") ==
+        "7: spool.reserve: must not be over a quarter of spool.map_size, which is 36MiB here\n");
+  CHECK(faults("reserve: 16GiB") == "");
+  CHECK(faults("reserve: 17GiB").find("which is 16GiB here") != std::string::npos);
+}
+
 TEST_CASE("all faults are told at once, by line") {
   const Loaded loaded = load_text("host_name: 1.2.3.4\nloops: x\nbogus: 1\nlog: {level: x, color: y}\n", "/");
   std::vector<std::string> keys;
