@@ -16,6 +16,7 @@ namespace relay::spool {
 Result<std::uint64_t> Environment::free_bytes() const {
   constexpr MDB_dbi lmdbs_own = 2;  // table 0 is the list of free pages, table 1 names the others
   constexpr std::uint64_t meta_pages = 2;
+  if (frozen() != nullptr) return 0;  // nothing is written any more
   auto txn = Txn::begin_read(*this);
   if (!txn) return std::unexpected(txn.error());
   std::uint64_t held = meta_pages;
@@ -134,7 +135,7 @@ Result<Space> Environment::space() const {
                .used = pages - std::min(pages, *free),
                .free = *free,
                .limit = info.me_mapsize,
-               .room = left - std::min(left, reserve())};
+               .room = frozen() != nullptr ? 0 : left - std::min(left, reserve())};
 }
 
 // LMDB calls a write that was cut short by a full disk, quota or file size an input/output error. So it is
