@@ -117,7 +117,8 @@ std::string explain(const spool::MessageView& view, std::size_t recipient, WallT
 }
 
 std::string explain(const spool::MessageView& view, WallTime now) {
-  if (view.recipients.empty()) return "What became of it is not known: its record is damaged.";
+  if (view.recipients.empty() && !view.damage.empty())
+    return "What became of it is not known: its record is damaged.";
   if (view.recipients.size() == 1) return explain(view, 0, now);
   std::string sentence;
   for (const Status status :

@@ -79,7 +79,7 @@ json::object unknown_object(const spool::MessageView& view, Reader reader) {
 
 // The parts that lists show too.
 json::object summary_object(const spool::MessageView& view, Reader reader) {
-  if (view.recipients.empty()) return unknown_object(view, reader);
+  if (view.recipients.empty() && !view.damage.empty()) return unknown_object(view, reader);
   const spool::Message& message = view.message;
   json::object out{{"id", message.id.text()},
                    {"status", overall(view.recipients)},

@@ -21,7 +21,7 @@ Result<void> result_of(const Result<std::vector<FailedOperation>>& stored, std::
 }
 
 // Room for the new mail of some batches like the one that was refused.
-constexpr std::uint64_t least_wanted = 1u << 20, most_wanted = 64u << 20;
+constexpr std::uint64_t least_wanted = 1u << 20, most_wanted = 16u << 20;
 
 std::string concern(const Operation& operation) {
   if (const Message* message = new_message(operation)) return fmt::format("message={}", message->id.text());
@@ -168,7 +168,7 @@ void Committer::count_damage(const Applied& applied, std::span<const Operation> 
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const bool damaged = failed != applied.failed.end() && failed->index == i;
     completions.add_recorded(batch[i], !damaged);
-    (damaged ? mail_failed : mail_stored) |= !is_outcome(batch[i]);
+    if (new_message(batch[i]) != nullptr) (damaged ? mail_failed : mail_stored) = true;
     if (!damaged) continue;
     const Error& why = (failed++)->error;
     if (const auto* outcome = std::get_if<Attempted>(&batch[i]))
@@ -268,6 +268,7 @@ void Committer::probe() {
 
 void Committer::heed(const Result<void>& probed) {
   if (probed) return taken(true);
+  wanted_bytes_ = std::max(wanted_bytes_ / 2, least_wanted);  // a small spool may never have so much
   const bool final = !may_pass(probed.error()) && probed.error().code != Errc::corrupt;
   not_taken(probed.error(), final);
   if (final) final_error_ = probed;

@@ -205,25 +205,47 @@ Result<void> Batch::put_body(const Message& message) {
 
 // ---- what happens to a recipient ----
 
-// As its row says, or, where that cannot be read, its message and its events. Nothing: it is finished, or was
-// never known.
+// As its row says, or, where that cannot be read or is in doubt, its message and its events. Nothing: it is
+// finished, or was never known.
 Result<std::optional<Batch::Standing>> Batch::standing(const RecipientRef& ref) {
   const auto found = queue_.seek(RowKey::recipient(ref).view());
   if (found && !*found) return std::nullopt;
   const auto payload = found ? queue_.payload() : std::unexpected(found.error());
-  if (const auto row = payload ? decode_queue(*payload) : std::nullopt)
-    return terminal(row->status) ? std::nullopt
-                                 : std::optional(Standing{*row, std::string(row->domain), true});
+  const auto row = payload ? decode_queue(*payload) : std::nullopt;
+  if (row && terminal(row->status)) return std::nullopt;
+  Standing standing;
+  standing.has_row = found.has_value();
+  if (row) standing.row = *row;
+  if (row && (!progress_.doubtful || care_ == Care::utmost)) return standing;
   const auto why = payload ? queue_.damaged() : std::unexpected(payload.error());
-  if (care_ == Care::utmost || why.error().code != Errc::corrupt || !txn_->usable()) return why;
+  // What the disk does not give now may be there again: then the row would be, too.
+  const bool passing = !found && txn_->written()->sound_paths().unreadable();
+  if (care_ == Care::utmost || passing || why.error().code != Errc::corrupt || !txn_->usable()) return why;
   auto rebuilt = rebuild_row(ref, messages_, rest_, events_);
   if (!txn_->usable()) return why;
+  const bool told = rebuilt && rebuilt->history;
+  if (row && !told) return standing;
   if (!rebuilt) return std::unexpected(rebuilt.error());
-  // Whoever has a row is open. Without one, as it lay on a page that is lost, all events must be there to
-  // tell.
-  if (!found && !rebuilt->history) return std::unexpected(rebuilt->history.error());
-  if (!found && terminal(rebuilt->row.status)) return std::nullopt;
-  return Standing{rebuilt->row, std::move(rebuilt->domain), found.has_value()};
+  // A row that cannot be read is an open recipient's; one that is not there, its page being lost, may be a
+  // finished one's.
+  if (!found && !told) return std::unexpected(rebuilt->history.error());
+  if (terminal(rebuilt->row.status)) return std::nullopt;
+  if (!row || row->next_event < rebuilt->row.next_event) {
+    standing.domain = std::move(rebuilt->domain);
+    standing.row = rebuilt->row;
+    standing.row.domain = standing.domain;
+  }
+  return standing;
+}
+
+// An outcome by its event alone: from now on every start asks the events.
+Result<void> Batch::doubt_rows() {
+  if (progress_.doubtful) return {};
+  auto meta = Cursor::open(*txn_, Table::meta);
+  if (!meta) return std::unexpected(meta.error());
+  if (auto r = meta->put(doubtful_row, "1"); !r) return r;
+  progress_.doubtful = true;
+  return {};
 }
 
 Result<void> Batch::change(const RecipientRef& ref, const Event& event, Status status, WallTime due,
@@ -235,11 +257,13 @@ Result<void> Batch::change(const RecipientRef& ref, const Event& event, Status s
     return {};
   }
   QueueRecord& row = (*before)->row;
-  row.domain = (*before)->domain;
+  if (!(*before)->domain.empty()) row.domain = (*before)->domain;  // it has moved
   // An outcome without its event is still an outcome: what is known to be finished is not delivered again.
   const RowKey event_key = RowKey::event(ref, row.next_event);
   const auto told = events_.check(event_key.view(), SoundPaths::Use::put);
-  if (!told && told.error().code != Errc::corrupt) return told;
+  if (!told && (told.error().code != Errc::corrupt || !(*before)->has_row)) return told;
+  if (!(*before)->has_row)
+    if (auto r = doubt_rows(); !r) return r;
   if (told) ++row.next_event;
   if (attempt) ++row.attempts;
   // Held is an administrator's decision: an attempt that was under way then and failed does not undo it.

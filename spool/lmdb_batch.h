@@ -22,6 +22,7 @@ struct Progress {
   MessageId purged_to;
   std::vector<MessageId> closed_behind;
   bool told_of_accounts = false;  // that their table cannot be written everywhere
+  bool doubtful = false;          // rows of the queue may be behind their events: see doubtful_row
 };
 
 // Buffers for encoding, kept so that a batch allocates nothing per record.
@@ -54,9 +55,10 @@ class Batch {
   Result<void> put_body(const Message& message);
   struct Standing {  // of an open recipient
     QueueRecord row;
-    std::string domain;  // of it
+    std::string domain;  // of a row that was made anew
     bool has_row = true;
   };
+  Result<void> doubt_rows();
   Result<std::optional<Standing>> standing(const RecipientRef& ref);
   Result<void> change(const RecipientRef& ref, const Event& event, Status status, WallTime due, bool attempt);
   Result<void> close(const RecipientRef& ref, bool by_event);

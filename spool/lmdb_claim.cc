@@ -32,7 +32,7 @@ struct ClaimProgress {
   // No row of theirs has been met, as it lay on a page that is lost: open by their events, or perhaps so.
   std::map<RecipientRef, QueueEntry> missing;
   std::set<RecipientRef> unsure;
-  std::uint64_t finished = 0;       // whose rows may have been on such a page all the same
+  bool doubtful = false;            // see doubtful_row
   std::vector<QueueEntry> entries;  // of the slice
   std::vector<Damage> damage;       // of the slice
 };
@@ -45,11 +45,13 @@ class Slice {
         queue_(txn, Table::queue),
         messages_(txn, Table::messages),
         rest_(txn, Table::rest),
-        events_(txn, Table::events) {}
+        events_(txn, Table::events),
+        doubtful_(is_doubtful(txn)) {}
 
   // From the first row at or after `from`. Answers the key to go on with, or nothing at the end.
   std::optional<std::string> run(const std::string& from) {
     std::size_t seen = 0;
+    from_ = from;
     for (auto found = queue_.seek_from(from);; found = queue_.next()) {
       if (!found) gaps(found.error());
       // First, as a page that is damaged may show some of its rows all the same.
@@ -86,7 +88,7 @@ class Slice {
     const RecipientRef ref = recipient_of(queue_.key());
     progress_.missing.erase(ref);
     progress_.unsure.erase(ref);
-    OpenRow read = read_open(queue_, messages_, rest_, events_);
+    OpenRow read = read_open(queue_, messages_, rest_, events_, doubtful_);
     if (read.entry && terminal(read.entry->status)) return;
     if (!read.entry) {
       ++progress_.claimed.lost;
@@ -109,9 +111,10 @@ class Slice {
       progress_.damage.push_back({error.message});
       return;
     }
-    for (const DamagedPage& gap : queue_.gaps()) {
+    for (DamagedPage gap : queue_.gaps()) {
       if (!progress_.pages.insert(gap.page).second) continue;
       progress_.damage.push_back({queue_.damage(gap).error().message});
+      gap.first = std::max(gap.first, from_);  // before that all have been met
       const std::string first = gap.first.size() < queue_key_bytes
                                     ? std::string()
                                     : std::string(RowKey::message(message_of(gap.first)).view());
@@ -137,7 +140,7 @@ class Slice {
       if (index >= recipients) return;
       const auto payload = events_.payload();
       const auto event = payload ? decode_event(index, *payload) : std::nullopt;
-      unsure[index] = !event;
+      unsure[index] = unsure[index] || !event;
       if (!event) return;
       known[index].status = event->status;
       known[index].attempts = event->attempts;
@@ -152,11 +155,7 @@ class Slice {
       const RecipientRef ref{id, i};
       const RowKey key = RowKey::recipient(ref);
       const bool inside = key.view() >= gap.first && (gap.end.empty() || key.view() < gap.end);
-      if (!inside) continue;
-      if (terminal(known[i].status)) {
-        ++progress_.finished;
-        continue;
-      }
+      if (!inside || terminal(known[i].status)) continue;
       known[i].due = known[i].accepted = message.accepted;
       if (all_unsure || unsure[i])
         progress_.unsure.insert(ref);
@@ -169,6 +168,8 @@ class Slice {
 
   ClaimProgress& progress_;
   PageRows queue_, messages_, rest_, events_;
+  bool doubtful_;
+  std::string from_;  // where the slice begins
   std::string scratch_;
 };
 
@@ -189,8 +190,14 @@ Claimed finish(ClaimProgress& progress, std::uint64_t rows, const Store::EachEnt
         {"its row in the spool's queue is lost and a part of its events; it is not delivered, as it may be "
          "finished",
          ref.message, ref.index});
-  const std::uint64_t told = progress.missing.size() + progress.unsure.size() + progress.finished;
+  const std::uint64_t told = progress.missing.size() + progress.unsure.size();
   const std::uint64_t untold = rows - std::min(rows, progress.rows + told);
+  if (untold > 0 && progress.doubtful) {
+    damaged({fmt::format(
+        "up to {} more rows of the spool's queue are lost; their recipients may all be finished", untold)});
+    claimed.lost += progress.unsure.size();
+    return claimed;
+  }
   if (untold > 0)
     damaged({fmt::format("{} rows of the spool's queue are lost, and nothing says whose they were", untold)});
   claimed.lost += progress.unsure.size() + untold;
@@ -218,6 +225,7 @@ Result<Claimed> LmdbStore::claim(const EachEntry& each, const EachDamage& damage
         commit = txn->commit_number();
       }
       unchanged = unchanged && commit == txn->commit_number();
+      progress.doubtful = is_doubtful(*txn);
       Slice slice(*txn, progress);
       if (progress.searches.empty())
         from = slice.run(*from);

@@ -71,9 +71,7 @@ Result<void> Environment::open_tables() {
 // LMDB does not tell where its map lies. The page that names the tables, which has been found sound, lies in
 // it where its number says.
 Result<void> Environment::find_map() {
-  MDB_envinfo newest{};
-  mdb_env_info(env_.get(), &newest);
-  committed_ = newest.me_last_txnid;
+  committed();
   auto txn = Txn::begin_read(*this);
   if (!txn) return std::unexpected(txn.error());
   const auto entry = txn->map_entry(Table::meta);
@@ -83,6 +81,13 @@ Result<void> Environment::find_map() {
   std::memcpy(&number, page, sizeof number);
   map_ = page - number * page_bytes_;
   return {};
+}
+
+// One without changes has no number of its own.
+void Environment::committed() {
+  MDB_envinfo newest{};
+  mdb_env_info(env_.get(), &newest);
+  committed_ = newest.me_last_txnid;
 }
 
 std::optional<PageNumber> Environment::page_at(const char* address) const {

@@ -146,7 +146,7 @@ class Environment {
   // Whether `bytes` more can be written and the reserve for outcomes stays.
   Result<bool> has_room(std::uint64_t bytes);
   std::unexpected<Error> no_room(std::uint64_t bytes) const;  // Errc::full, with the figures
-  void committed(std::uint64_t number) { committed_ = number; }
+  void committed();                                           // the transaction that was open
   // In pages of the file that no table holds any more and later commits may use again.
   Result<std::uint64_t> free_bytes() const;
   // Of a commit that LMDB answered with `code`.

@@ -75,7 +75,10 @@ MessageView damaged_view(const MessageId& id, std::string damage) {
 class Completer {
  public:
   explicit Completer(const Txn& txn)
-      : messages_(txn, Table::messages), rest_(txn, Table::rest), events_(txn, Table::events) {}
+      : messages_(txn, Table::messages),
+        rest_(txn, Table::rest),
+        events_(txn, Table::events),
+        doubtful_(is_doubtful(txn)) {}
 
   void complete(QueueRow& row) {
     const MessageId& id = row.entry.ref.message;
@@ -99,10 +102,11 @@ class Completer {
     row.size = message_->size;
   }
 
-  OpenRow read(Rows& queue) { return read_open(queue, messages_, rest_, events_); }
+  OpenRow read(Rows& queue) { return read_open(queue, messages_, rest_, events_, doubtful_); }
 
  private:
   PageRows messages_, rest_, events_;
+  bool doubtful_;
   std::optional<Message> message_;
   std::string scratch_;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "spool/page_rows.h"
 #include "spool/restore.h"
 
 namespace relay::spool {
@@ -47,6 +48,7 @@ class ViewReader {
   ViewReader(Message message, Detail detail) : detail_(detail) {
     view_.recipients.resize(message.envelope.recipients.size());
     known_.resize(view_.recipients.size());
+    told_.resize(view_.recipients.size());
     for (std::uint32_t i = 0; i < view_.recipients.size(); ++i) {
       view_.recipients[i].address = message.envelope.recipients[i].address;
       if (detail == Detail::recipients) continue;
@@ -63,6 +65,7 @@ class ViewReader {
     const std::uint32_t index = recipient_of(events.key()).index;
     auto record = decode_event(index, *payload);
     if (!record || index >= view_.recipients.size()) return damaged(events.damaged().error());
+    told_[index] = event_number(events.key()) + 1;
     RecipientState& state = view_.recipients[index];
     state.status = record->status;
     state.attempts = record->attempts;
@@ -84,7 +87,7 @@ class ViewReader {
     }
     known_[index] = true;
     RecipientState& state = view_.recipients[index];
-    if (row) {
+    if (row && row->next_event >= told_[index]) {  // else its outcomes were recorded by events alone
       state.status = row->status;
       state.attempts = row->attempts;
     }
@@ -121,6 +124,7 @@ class ViewReader {
   Detail detail_;
   MessageView view_;
   std::vector<bool> known_;
+  std::vector<std::uint32_t> told_;  // events of each
 };
 
 }  // namespace
@@ -202,16 +206,30 @@ QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row, std::string
           .domain = std::string(domain)};
 }
 
-OpenRow read_open(Rows& queue, Rows& messages, Rows& rest, Rows& events) {
+bool is_doubtful(const Txn& txn) {
+  PageRows meta(txn, Table::meta);
+  const auto found = meta.seek(doubtful_row);
+  return !found || *found;
+}
+
+OpenRow read_open(Rows& queue, Rows& messages, Rows& rest, Rows& events, bool doubtful) {
   const RecipientRef ref = recipient_of(queue.key());
   const auto payload = queue.payload();
-  if (const auto row = payload ? decode_queue(*payload) : std::nullopt)
-    return {.entry = entry_of(ref, *row, row->domain), .damage = {}, .lost = {}};
+  const auto row = payload ? decode_queue(*payload) : std::nullopt;
   OpenRow open;
-  open.damage = payload ? queue.damaged().error().message : payload.error().message;
+  if (row) open.entry = entry_of(ref, *row, row->domain);
+  if (row && (!doubtful || terminal(row->status))) return open;
+  if (!row) open.damage = payload ? queue.damaged().error().message : payload.error().message;
   const auto rebuilt = rebuild_row(ref, messages, rest, events);
+  if (row && rebuilt && rebuilt->history && row->next_event < rebuilt->row.next_event) {
+    open.entry->status = rebuilt->row.status;
+    open.entry->attempts = rebuilt->row.attempts;
+  }
+  if (row) return open;
   if (!rebuilt)
     open.lost = rebuilt.error().message;
+  else if (terminal(rebuilt->row.status) && doubtful)
+    open = {.entry = entry_of(ref, rebuilt->row, rebuilt->domain), .damage = {}, .lost = {}};
   else if (terminal(rebuilt->row.status))
     open.lost = "it is finished, so that the row's key is damaged too, and it is nobody's";
   else

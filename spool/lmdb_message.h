@@ -11,6 +11,8 @@
 
 namespace relay::spool {
 
+class Txn;
+
 // The message that `messages` stands on; `scratch` takes the pieces of a long one.
 Result<MessageRecord> read_message(Rows& messages, Rows& rest, std::string& scratch);
 
@@ -52,13 +54,17 @@ Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& re
 // damaged.
 bool is_closed(Rows& queue);
 
-// The recipient that `queue` stands on: as its row says, or rebuilt.
+// The recipient that `queue` stands on: as its row says, or rebuilt, or as its events say if rows are
+// doubtful.
 struct OpenRow {
   std::optional<QueueEntry> entry;  // none: neither could be had; with a terminal status: it is closed
   std::string damage;               // of the row, a sentence; empty if it is whole
   std::string lost;                 // why it could not be rebuilt, if there is no entry
 };
 QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row, std::string_view domain);
-OpenRow read_open(Rows& queue, Rows& messages, Rows& rest, Rows& events);
+OpenRow read_open(Rows& queue, Rows& messages, Rows& rest, Rows& events, bool doubtful);
+// Of the commit a transaction reads: whether rows of the queue may be behind their events. Yes if that cannot
+// be told.
+bool is_doubtful(const Txn& txn);
 
 }  // namespace relay::spool

@@ -95,10 +95,10 @@ std::unexpected<Error> Environment::no_room(std::uint64_t bytes) const {
   if (!now || !disk) return fail(Errc::full, fmt::format("the spool {} is full", settings_.directory));
   return fail(
       Errc::full,
-      fmt::format("the spool {} is full: new mail needs {} beside the {} that are kept for outcomes, and "
-                  "there are {} free in its file, which may grow by {}, and {} free on the disk",
-                  settings_.directory, mib(bytes), mib(reserve()), mib(now->free),
-                  mib(now->limit - std::min(now->limit, now->file)), mib(*disk)));
+      fmt::format("the spool {} is full: new mail needs {}, and there is room for {} beside the {} that "
+                  "are kept for outcomes; its file of {} may grow to {}, and the disk has {} free",
+                  settings_.directory, mib(bytes), mib(now->room), mib(reserve()), mib(now->file),
+                  mib(now->limit), mib(*disk)));
 }
 
 Result<bool> Environment::has_room(std::uint64_t bytes) {

@@ -34,7 +34,6 @@ Result<void> check_right_end(const Txn& txn) {
   greatest.bytes.fill(0xff);
   const RecipientRef ref{greatest, 0};
   const std::pair<Table, RowKey> places[] = {{Table::messages, RowKey::message(greatest)},
-                                             {Table::rest, RowKey::part(greatest, 0)},
                                              {Table::bodies, RowKey::part(greatest, 0)},
                                              {Table::queue, RowKey::recipient(ref)},
                                              {Table::events, RowKey::event(ref, 0)}};
@@ -49,7 +48,13 @@ Result<void> check_right_end(const Txn& txn) {
 Result<std::unique_ptr<Store>> open_lmdb(const LmdbSettings& settings) {
   auto environment = Environment::open(settings);
   if (!environment) return std::unexpected(environment.error());
-  return std::make_unique<LmdbStore>(std::move(*environment));
+  bool doubtful = false;
+  {
+    auto txn = Txn::begin_read(**environment);
+    if (!txn) return std::unexpected(txn.error());
+    doubtful = is_doubtful(*txn);
+  }
+  return std::make_unique<LmdbStore>(std::move(*environment), doubtful);
 }
 
 Result<Applied> LmdbStore::apply(std::span<const Operation> batch) {
@@ -117,6 +122,7 @@ Result<void> LmdbStore::probe(std::uint64_t bytes) {
   auto txn = Txn::begin_write(*environment_);
   if (!txn) return std::unexpected(txn.error());
   if (auto r = check_right_end(*txn); !r) return r;
+  if (!txn->written()->sound_paths().check(*txn, Table::meta, "created", SoundPaths::Use::put)) return {};
   {
     auto meta = Cursor::open(*txn, Table::meta);
     if (!meta) return std::unexpected(meta.error());

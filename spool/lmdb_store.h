@@ -23,7 +23,10 @@ inline constexpr std::size_t slice_rows = 4096;
 
 class LmdbStore final : public Store {
  public:
-  explicit LmdbStore(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {}
+  explicit LmdbStore(std::unique_ptr<Environment> environment, bool doubtful = false)
+      : environment_(std::move(environment)) {
+    progress_.doubtful = doubtful;
+  }
   Result<Applied> apply(std::span<const Operation> batch) override;
   Result<void> sync() override;
   Result<void> probe(std::uint64_t bytes) override;

@@ -29,10 +29,10 @@ std::unexpected<Error> final_failure(int code, std::string_view doing) {
 
 std::unexpected<Error> Environment::commit_failed(int code) {
   constexpr std::string_view doing = "commit to the spool";
+  if (freeze_if_panicked()) return final_failure(code, doing);
   if (code == EIO)
     if (const int reason = reason_not_to_grow(); reason != 0) code = reason;
   auto failure = lmdb_failure(code, doing);
-  if (freeze_if_panicked()) return final_failure(code, doing);
   if (!may_pass(failure.error())) return fail(Errc::system, std::move(failure.error().message));
   newest_meta_in_doubt_ = settings_.durability == Durability::relaxed;
   return failure;

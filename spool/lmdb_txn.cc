@@ -96,7 +96,12 @@ Result<Txn> Txn::begin_write(Environment& environment) {
 
 Result<Txn> Txn::begin_read(const Environment& environment) {
   const Frozen* frozen = environment.frozen();
-  if (frozen == nullptr) return begin(environment, nullptr);
+  if (frozen == nullptr) {
+    auto begun = begin(environment, nullptr);
+    if (begun) return begun;
+    frozen = environment.frozen();  // since
+    if (frozen == nullptr) return begun;
+  }
   Txn txn;
   txn.environment_ = &environment;
   txn.frozen_ = frozen;
@@ -110,11 +115,10 @@ std::uint64_t Txn::commit_number() const {
 // LMDB frees the transaction in every case.
 Result<void> Txn::commit() {
   MDB_txn* raw = txn_.release();
-  const std::uint64_t number = mdb_txn_id(raw);
   int code = 0;
   if (auto r = written_->change([&] { code = mdb_txn_commit(raw); }); !r) return r;
   if (code != 0) return written_->commit_failed(code);
-  written_->committed(number);
+  written_->committed();
   return {};
 }
 

@@ -41,6 +41,9 @@ bool begins_with_id(Table table);                  // whether its keys begin wit
 std::string id_in(std::string_view key, std::string_view otherwise);
 std::string describe(Table table, std::string_view key);
 
+// In `meta`, if outcomes were recorded by events alone: rows of the queue may be behind their events.
+inline constexpr std::string_view doubtful_row = "doubtful";
+
 // ---- payloads ----
 struct MessageRecord {
   Message message;           // without id (the key has it) and body

@@ -24,8 +24,8 @@ struct Bounds {
 // One tree's pages, each read where it is needed.
 class Walk {
  public:
-  Walk(const PageSource& pages, Table table, std::size_t depth)
-      : pages_(pages), table_(table), depth_(depth) {}
+  Walk(const PageSource& pages, Table table, std::size_t depth, bool& unreadable)
+      : pages_(pages), table_(table), depth_(depth), unreadable_(unreadable) {}
 
   // The page on `level` (1 is the root), whole and with all keys in order and between the bounds.
   Result<Page> page(PageNumber number, std::size_t level, const Bounds& bounds, std::string& bytes,
@@ -36,7 +36,10 @@ class Walk {
                               number, name(table_), what));
     };
     if (!pages_.has(number)) return damaged("there is no page of that number");
-    if (auto read = pages_.read(number, bytes, pages_.page_bytes()); !read) return damaged(read.error().what);
+    if (auto read = pages_.read(number, bytes, pages_.page_bytes()); !read) {
+      unreadable_ = unreadable_ || read.error().unreadable;
+      return damaged(read.error().what);
+    }
     auto page = Page::parse(bytes, number);
     if (!page) return damaged(page.error());
     if (page->leaf() != (level == depth_)) return damaged("it is not on a level where its kind belongs");
@@ -83,6 +86,7 @@ class Walk {
   const PageSource& pages_;
   Table table_;
   std::size_t depth_;
+  bool& unreadable_;
 };
 
 }  // namespace
@@ -122,7 +126,7 @@ Result<void> SoundPaths::check(const Txn& txn, Table table, std::string_view key
     for (Ranges* ranges : {&known.path, &known.values, &known.beside}) add(*ranges, {});
     return {};
   }
-  auto range = walk(txn.environment().pages(), table, *root, key, use);
+  auto range = walk(txn.environment().pages(), table, *root, key, use, unreadable_);
   if (!range) return std::unexpected(range.error());
   if (use == Use::erase) add(known.beside, *range);
   if (use == Use::look) add(known.values, *range);
@@ -153,8 +157,9 @@ bool SoundPaths::ends(Table table, std::string_view key, std::string_view prefix
 }
 
 Result<SoundPaths::Range> SoundPaths::walk(const PageSource& pages, Table table, const TreeRoot& root,
-                                           std::string_view key, Use use) {
-  const Walk tree(pages, table, root.depth);
+                                           std::string_view key, Use use, bool& unreadable) {
+  unreadable = false;
+  const Walk tree(pages, table, root.depth, unreadable);
   PageNumber number = root.root;
   Bounds bounds;
   std::string bytes;

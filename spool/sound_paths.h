@@ -34,6 +34,8 @@ class SoundPaths {
   // Of the transaction the writer has begun: Errc::corrupt with a sentence if LMDB must not be let on the
   // key's place.
   Result<void> check(const Txn& txn, Table table, std::string_view key, Use use);
+  // Whether the last check that failed met a page which the disk does not give, rather than damage.
+  bool unreadable() const { return unreadable_; }
   // A leaf that LMDB has come to in its map, wherever it hangs.
   bool sound_leaf(const Environment& environment, PageNumber number);
   // Whether no row that begins with `prefix` can lie behind what is known to be sound from `key` on.
@@ -54,10 +56,11 @@ class SoundPaths {
   static bool covers(const Ranges& ranges, std::string_view key);
   static void add(Ranges& ranges, Range range);
   static Result<Range> walk(const PageSource& pages, Table table, const TreeRoot& root, std::string_view key,
-                            Use use);
+                            Use use, bool& unreadable);
 
   std::array<Known, 9> known_;  // by Table
   std::vector<bool> leaves_;    // by page: looked at alone, and sound
+  bool unreadable_ = false;
 };
 
 }  // namespace relay::spool

@@ -31,7 +31,7 @@ MetaRows read_meta(const View& view, const Tables& tables, Faults& faults) {
       rows.format = *value;
     else if (cursor.key() == "created" && value)
       rows.created = *value;
-    else
+    else if (cursor.key() != doubtful_row || value != "1")
       rows.others.emplace_back(cursor.key());
   }
   return rows;

@@ -222,6 +222,137 @@ TEST_CASE("the search for those whose rows are lost is long, and stops when told
   CHECK(stopped.lost == 0);
 }
 
+TEST_CASE("outcomes on a page that can be read and not written are kept, too") {
+  TempDir directory;
+  fill(directory);
+  const auto change_key = [&](PageNumber page, std::string_view key, std::size_t byte) {
+    const RawFile file(directory);
+    std::string bytes = file.read(page);
+    const auto at = bytes.find(key);
+    REQUIRE(at != std::string::npos);
+    bytes[at + byte] = static_cast<char>(bytes[at + byte] ^ 0x80);
+    file.write(page, bytes);
+  };
+  {
+    const RawFile file(directory);
+    const PageNumber leaf = file.leaves(Table::queue)[4];
+    SUBCASE("one key of a leaf") { change_key(leaf, file.rows(leaf)[10], 0); }
+    SUBCASE("one key of the root") { change_key(file.root(Table::queue).root, file.rows(leaf).front(), 0); }
+  }
+  auto store = open(directory);
+  CHECK(claim(*store).entries.size() >= many - 1);
+  std::vector<Operation> batch;
+  for (std::uint32_t n = 1; n <= many; ++n)
+    batch.push_back(n % 3 == 0 ? Operation(set_status({id(n), 0}, EventType::held, Status::held, 300))
+                               : Operation(attempted({id(n), 0}, Status::delivered, 300)));
+  CHECK(must(store->apply(batch)).failed.empty());
+  for (int start = 0; start < 3; ++start) {
+    store.reset();
+    store = open(directory);
+    std::set<RecipientRef> open_ones;
+    for (const QueueEntry& entry : claim(*store).entries) {
+      CHECK(entry.status == Status::held);
+      open_ones.insert(entry.ref);
+    }
+    CHECK(open_ones.size() == many / 3);
+    for (const QueueRow& row : must(store->list_queue(everything)))
+      if (row.damage.empty()) CHECK(row.entry.status == Status::held);
+  }
+  batch.clear();
+  for (std::uint32_t n = 1; n <= many; ++n)
+    batch.push_back(set_status({id(n), 0}, EventType::released, Status::queued, 400));
+  CHECK(must(store->apply(batch)).stale == many - many / 3);
+  for (std::uint32_t n = 1; n <= many; ++n) {
+    const auto view = must(store->find(id(n)));
+    CHECK(view->recipients[0].status == (n % 3 == 0 ? Status::queued : Status::delivered));
+    CHECK(view->events.size() == (n % 3 == 0 ? 4 : 3));
+  }
+}
+
+TEST_CASE("start and writer agree on whether all events can be read") {
+  TempDir directory;
+  fill(directory);
+  apply(*open(directory), attempted({id(300), 0}, Status::queued, 200));
+  edit_cursor(directory, Table::events, [&](Cursor& cursor) {
+    const RowKey key = RowKey::event({id(300), 0}, 0);
+    REQUIRE(must(cursor.seek(key.view())));
+    std::string value(must(cursor.value()));
+    flip_last(value);
+    must(cursor.put(key.view(), value));
+  });
+  {
+    const RawFile file(directory);
+    for (const PageNumber leaf : file.leaves(Table::queue))
+      if (on(file.rows(leaf), 300)) file.write(leaf, some_bytes(page_bytes, 9));
+  }
+  const auto store = open(directory);
+  const Start start = claim(*store);
+  CHECK(start.claimed.lost == 1);
+  for (const QueueEntry& entry : start.entries) CHECK(entry.ref.message != id(300));
+  CHECK(apply(*store, attempted({id(300), 0}, Status::delivered)).failed.size() == 1);
+}
+
+TEST_CASE("lost rows of messages that are lost too are counted, however much was finished before") {
+  TempDir directory;
+  fill(directory);
+  {
+    const auto store = open(directory);
+    for (std::uint32_t n = 1; n <= 300; ++n) apply(*store, attempted({id(n), 0}, Status::delivered, 200));
+  }
+  std::size_t lost = 0;
+  {
+    const RawFile file(directory);
+    const PageNumber leaf = file.leaves(Table::queue).front();
+    const auto rows = file.rows(leaf);
+    file.write(leaf, some_bytes(page_bytes, 9));
+    for (const PageNumber page : file.leaves(Table::messages)) {
+      const auto keys = file.rows(page);
+      const bool concerned = std::any_of(rows.begin(), rows.end(), [&](const std::string& row) {
+        return std::any_of(keys.begin(), keys.end(),
+                           [&](const std::string& key) { return message_of(key) == message_of(row); });
+      });
+      if (concerned) file.write(page, some_bytes(page_bytes, 10));
+    }
+    lost = rows.size();
+  }
+  const Start start = claim(*open(directory));
+  CHECK(start.claimed.lost == lost);
+  CHECK(start.entries.size() == many - 300 - lost);
+}
+
+TEST_CASE("an outcome for whom events call finished is stale, though a damaged row is there") {
+  TempDir directory;
+  apply(*open(directory), accept({.number = 1, .recipients = 2}), attempted({id(1), 0}, Status::delivered));
+  edit_cursor(directory, Table::queue,
+              [](Cursor& cursor) { must(cursor.put(RowKey::recipient({id(1), 0}).view(), "damaged")); });
+  const auto store = open(directory);
+  CHECK(apply(*store, set_status({id(1), 0}, EventType::released, Status::queued)).stale == 1);
+  CHECK(claim(*store).entries.size() == 1);
+}
+
+TEST_CASE("a probe cares for the places of new mail alone") {
+  TempDir directory;
+  {
+    const auto store = open(directory);
+    for (std::uint32_t n = 1; n <= 400; ++n) apply(*store, accept({.number = n, .recipients = 300}));
+  }
+  std::optional<Table> lost;
+  SUBCASE("none") {}
+  SUBCASE("rest") { lost = Table::rest; }
+  SUBCASE("accounts") { lost = Table::accounts; }
+  SUBCASE("queue") { lost = Table::queue; }
+  SUBCASE("messages") { lost = Table::messages; }
+  if (lost) {
+    const RawFile file(directory);
+    file.write(file.leaves(*lost).back(), some_bytes(page_bytes, 7));
+  }
+  const bool concerned = lost == Table::queue || lost == Table::messages;
+  const auto store = open(directory);
+  const auto probed = store->probe(1000);
+  CHECK(probed.has_value() == !concerned);
+  CHECK(apply(*store, accept({.number = 500})).failed.empty() == !concerned);
+}
+
 TEST_CASE("whose row and events are lost may be finished: named, and not delivered") {
   TempDir directory;
   fill(directory);

@@ -70,7 +70,7 @@ class FakeStore final : public NullStore {
   Result<void> probe(std::uint64_t bytes) override {
     const std::lock_guard lock(mutex_);
     ++probes_;
-    probed_bytes_ = bytes;
+    probed_bytes_.push_back(bytes);
     changed_.notify_all();
     return probe_ ? probe_() : Result<void>();
   }
@@ -101,7 +101,7 @@ class FakeStore final : public NullStore {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return probes_ >= number; });
   }
-  std::uint64_t probed_bytes() const {
+  std::vector<std::uint64_t> probed_bytes() const {
     const std::lock_guard lock(mutex_);
     return probed_bytes_;
   }
@@ -139,7 +139,7 @@ class FakeStore final : public NullStore {
   bool open_ = true;
   std::size_t entered_ = 0;
   std::size_t probes_ = 0;
-  std::uint64_t probed_bytes_ = 0;
+  std::vector<std::uint64_t> probed_bytes_;
   std::function<Result<void>()> probe_, sync_;
   std::vector<std::size_t> synced_after_;
   Answer answer_;
