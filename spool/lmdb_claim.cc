@@ -45,8 +45,7 @@ class Slice {
         queue_(txn, Table::queue),
         messages_(txn, Table::messages),
         rest_(txn, Table::rest),
-        events_(txn, Table::events),
-        doubtful_(is_doubtful(txn)) {}
+        events_(txn, Table::events) {}
 
   // From the first row at or after `from`. Answers the key to go on with, or nothing at the end.
   std::optional<std::string> run(const std::string& from) {
@@ -88,7 +87,7 @@ class Slice {
     const RecipientRef ref = recipient_of(queue_.key());
     progress_.missing.erase(ref);
     progress_.unsure.erase(ref);
-    OpenRow read = read_open(queue_, messages_, rest_, events_, doubtful_);
+    OpenRow read = read_open(queue_, messages_, rest_, events_, progress_.doubtful);
     if (read.entry && terminal(read.entry->status)) return;
     if (!read.entry) {
       ++progress_.claimed.lost;
@@ -168,7 +167,6 @@ class Slice {
 
   ClaimProgress& progress_;
   PageRows queue_, messages_, rest_, events_;
-  bool doubtful_;
   std::string from_;  // where the slice begins
   std::string scratch_;
 };
