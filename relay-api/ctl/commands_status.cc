@@ -58,7 +58,7 @@ int status(Session& session) {
   line("spool", state_words(spool));
   line("durability", text_of(spool, "durability"));
   line("messages", fmt::format("{}, {} not finished", number_of(spool, "messages"),
-                               counted(number_of(spool, "open_recipients"), "recipient", "recipients")));
+                               counted(number_of(queue, "open"), "recipient", "recipients")));
   line("queue", fmt::format("{} ready, {} being delivered, {} held, {}", number_of(queue, "ready"),
                             number_of(queue, "in_flight"), number_of(queue, "held"),
                             counted(number_of(queue, "connections"), "connection", "connections")));

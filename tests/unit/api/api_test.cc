@@ -199,6 +199,7 @@ TEST_CASE("what intake refuses is refused in HTTP's terms") {
          {Case{spool::WriterState::busy, 503, "overloaded"},
           Case{spool::WriterState::full, 507, "insufficient_storage"},
           Case{spool::WriterState::unavailable, 503, "storage_unavailable"},
+          Case{spool::WriterState::damaged, 503, "storage_unavailable"},
           Case{spool::WriterState::failed, 503, "storage_unavailable"}}) {
       relay.writer.say(state, "the disk sda1 burns");
       const Got got = relay.app("POST", "/v1/messages", "{");
