@@ -20,8 +20,7 @@ Result<void> result_of(const Result<std::vector<FailedOperation>>& stored, std::
   return std::unexpected(found->error);
 }
 
-// Room for the new mail of some batches like the one that was refused.
-constexpr std::uint64_t least_wanted = 1u << 20, most_wanted = 16u << 20;
+constexpr std::uint64_t most_wanted = 16u << 20;  // room for some batches like the one that was refused
 
 std::string concern(const Operation& operation) {
   if (const Message* message = new_message(operation)) return fmt::format("message={}", message->id.text());
@@ -99,7 +98,7 @@ void Completions::post(InFlight* ledger) {
 // ---- commits ----
 
 Committer::Committer(Store& store, const WriterSettings& settings)
-    : store_(store), settings_(settings), wanted_bytes_(least_wanted) {}
+    : store_(store), settings_(settings), wanted_bytes_(least_room) {}
 
 void Committer::take(std::deque<Submitted>& submitted) {
   if (backlog_.empty()) return backlog_.swap(submitted);
@@ -147,7 +146,7 @@ Committer::Stored Committer::apply(std::span<const Operation> some, Completions&
     if (may_pass(applied.error())) return std::unexpected(applied.error());
     final_error_ = std::unexpected(applied.error());
   }
-  for (const Operation& operation : some) lose(operation, final_error_.error());
+  lose(some, final_error_.error());
   return std::unexpected(final_error_.error());
 }
 
@@ -198,8 +197,7 @@ void Committer::not_now(Batch batch, const Error& why, bool last, Completions& c
   const bool kept_out = !outcomes.empty() && !stored && may_pass(stored.error());
   if (kept_out && !stuck_) log::warn("spool: outcomes wait: {}", stored.error().message);
   stuck_ = kept_out && !last;
-  if (kept_out && last)
-    for (const Operation& outcome : outcomes) lose(outcome, stored.error());
+  if (kept_out && last) lose(outcomes, stored.error());
   std::vector<Submitted> waiting;
   std::size_t next = 0;
   for (std::size_t i = 0; i < kept.size(); ++i) {
@@ -232,7 +230,7 @@ void Committer::refuse_what_waits(const Result<void>& refused, Completions& comp
 void Committer::taken(bool new_mail) {
   if (stats_.state == WriterState::accepting) return;
   if (stats_.state != WriterState::unavailable && !new_mail) return;
-  wanted_bytes_ = least_wanted;
+  wanted_bytes_ = least_room;
   log::info("spool: new mail is taken again");
   stats_.state = WriterState::accepting;
   stats_.reason.clear();
@@ -246,9 +244,8 @@ void Committer::not_taken(const Error& error, bool final) {
     stats_.state = WriterState::damaged;
     if (before != stats_.state)
       log::error(
-          "spool: no new mail can be taken, as the place where it goes is damaged; deliveries go on; repair "
-          "the "
-          "spool by relayctl spool export and import: {}",
+          "spool: no new mail can be taken, as the place where it goes is damaged; deliveries go on; "
+          "repair the spool by relayctl spool export and import: {}",
           error.message);
   } else if (!final) {
     stats_.state = error.code == Errc::full ? WriterState::full : WriterState::unavailable;
@@ -268,7 +265,7 @@ void Committer::probe() {
 
 void Committer::heed(const Result<void>& probed) {
   if (probed) return taken(true);
-  wanted_bytes_ = std::max(wanted_bytes_ / 2, least_wanted);  // a small spool may never have so much
+  wanted_bytes_ = std::max(wanted_bytes_ / 2, least_room);  // a small spool may never have so much
   const bool final = !may_pass(probed.error()) && probed.error().code != Errc::corrupt;
   not_taken(probed.error(), final);
   if (final) final_error_ = probed;
@@ -284,11 +281,13 @@ void Committer::sync() {
 }
 
 // Of all but an attempt the one who asked for it is told.
-void Committer::lose(const Operation& operation, const Error& why) {
-  const auto* outcome = std::get_if<Attempted>(&operation);
-  if (outcome == nullptr) return;
-  ++stats_.lost;
-  log_lost(outcome->ref, outcome->status, why.message);
+void Committer::lose(std::span<const Operation> operations, const Error& why) {
+  for (const Operation& operation : operations) {
+    const auto* outcome = std::get_if<Attempted>(&operation);
+    if (outcome == nullptr) continue;
+    ++stats_.lost;
+    log_lost(outcome->ref, outcome->status, why.message);
+  }
 }
 
 }  // namespace relay::spool

@@ -98,7 +98,7 @@ class Committer {
   void taken(bool new_mail);
   void not_taken(const Error& error, bool final);
   void count_damage(const Applied& applied, std::span<const Operation> batch, Completions& completions);
-  void lose(const Operation& operation, const Error& why);
+  void lose(std::span<const Operation> operations, const Error& why);
 
   Store& store_;
   const WriterSettings settings_;

@@ -18,12 +18,12 @@ Result<Frozen> Frozen::read(int descriptor, std::uint64_t acknowledged) {
   Frozen frozen;
   frozen.commit = newest->commit;
   std::optional<DamagedPage> damage;
-  TreeCursor cursor({descriptor, newest->page_bytes(), newest->last}, newest->main,
-                    [&](const DamagedPage& damaged) { damage = damaged; });
-  for (bool found = cursor.first(); found; found = cursor.next())
+  const auto each = [&](std::string_view of, const std::optional<TreeRoot>& root) {
     for (const Table table : all_tables)
-      if (const auto root = TreeRoot::parse(cursor.where().inside); root && cursor.key() == name(table))
-        frozen.roots[static_cast<std::size_t>(table)] = *root;
+      if (root && of == name(table)) frozen.roots[static_cast<std::size_t>(table)] = *root;
+  };
+  each_table({descriptor, newest->page_bytes(), newest->last}, newest->main, each,
+             [&](const DamagedPage& damaged) { damage = damaged; });
   if (damage)
     return fail(Errc::corrupt,
                 fmt::format("page {}, where the tables are named: {}", damage->page, damage->fault.what));

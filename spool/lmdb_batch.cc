@@ -294,7 +294,7 @@ Result<void> Batch::close(const RecipientRef& ref, bool by_event) {
           by_event && erasable ? queue_.erase() : queue_.put(RowKey::recipient(ref).view(), scratch_.record);
       !r)
     return r;
-  const auto still_open = care_ == Care::utmost ? queue_.damaged() : open(ref.message);
+  const auto still_open = care_ == Care::utmost ? queue_.damaged() : has_open_row(queue_, ref.message);
   if (!still_open && still_open.error().code == Errc::corrupt && txn_->usable()) {
     log::error("spool: the content of {} is kept, as it cannot be told whether it is finished with: {}",
                ref.message.text(), still_open.error().message);
@@ -311,16 +311,6 @@ Result<void> Batch::close(const RecipientRef& ref, bool by_event) {
   else if (!erased)
     return std::unexpected(erased.error());
   return {};
-}
-
-Result<bool> Batch::open(const MessageId& id) {
-  const RowKey key = RowKey::message(id);
-  auto found =
-      queue_.seek_from(RowKey::recipient({id, 0}).view());  // not before: that may be a damaged page's
-  for (; found && *found && belongs(queue_.key(), key); found = queue_.next())
-    if (!is_closed(queue_)) return true;
-  if (!found) return found;
-  return false;
 }
 
 Result<std::uint64_t> Batch::erase_all(Cursor& cursor, const MessageId& id) {

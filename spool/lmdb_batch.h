@@ -66,7 +66,6 @@ class Batch {
   Result<void> purge(const Purge& purge);
   Result<std::uint64_t> purge_one(const MessageId& id);
   Result<std::uint64_t> forget(const MessageId& id);
-  Result<bool> open(const MessageId& id);  // has it an open recipient?
   static Result<std::uint64_t> erase_row(Cursor& cursor, const RowKey& key);
   static Result<std::uint64_t> erase_all(Cursor& cursor, const MessageId& id);
 

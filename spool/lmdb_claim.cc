@@ -130,19 +130,12 @@ class Slice {
     }
     const Message& message = record->message;
     const std::size_t recipients = message.envelope.recipients.size();
-    std::vector<QueueRecord> known(recipients);
-    std::vector<bool> unsure(recipients);
+    std::vector<History> known(recipients);
     std::size_t events = 0;
     const auto take = [&] {
       ++events;
       const std::uint32_t index = recipient_of(events_.key()).index;
-      if (index >= recipients) return;
-      const auto payload = events_.payload();
-      const auto event = payload ? decode_event(index, *payload) : std::nullopt;
-      unsure[index] = unsure[index] || !event;
-      if (!event) return;
-      known[index].status = event->status;
-      known[index].attempts = event->attempts;
+      if (index < recipients) known[index].take(events_);
     };
     bool all_unsure = false;
     const auto damaged = [&](const Error& error) {
@@ -155,12 +148,11 @@ class Slice {
       const RowKey key = RowKey::recipient(ref);
       const bool inside = key.view() >= gap.first && (gap.end.empty() || key.view() < gap.end);
       if (!inside || terminal(known[i].status)) continue;
-      known[i].due = known[i].accepted = message.accepted;
-      if (all_unsure || unsure[i])
+      if (all_unsure || !known[i].whole)
         progress_.unsure.insert(ref);
       else
-        progress_.missing.emplace(
-            ref, entry_of(ref, known[i], wire::domain_of(message.envelope.recipients[i].address)));
+        progress_.missing.emplace(ref, entry_of(ref, row_of(known[i], message),
+                                                wire::domain_of(message.envelope.recipients[i].address)));
     }
     return recipients + events;
   }

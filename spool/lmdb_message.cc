@@ -159,6 +159,28 @@ Result<std::uint32_t> read_chunks(const MessageRecord& record, std::uint32_t fro
   return number;
 }
 
+void History::take(Rows& events) {
+  next_event = event_number(events.key()) + 1;
+  const auto payload = events.payload();
+  const auto event = payload ? decode_event(recipient_of(events.key()).index, *payload) : std::nullopt;
+  if (!event) return damaged(payload ? events.damaged().error() : payload.error());
+  status = event->status;
+  attempts = event->attempts;
+}
+
+void History::damaged(const Error& error) {
+  if (whole) whole = std::unexpected(error);
+}
+
+QueueRecord row_of(const History& history, const Message& message) {
+  return {.status = history.status,
+          .attempts = history.attempts,
+          .next_event = history.next_event,
+          .due = message.accepted,
+          .accepted = message.accepted,
+          .domain = {}};
+}
+
 Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& rest, Rows& events) {
   const auto found = messages.seek(RowKey::message(ref.message).view());
   if (!found) return std::unexpected(found.error());
@@ -169,32 +191,27 @@ Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& re
   const auto& recipients = record->message.envelope.recipients;
   const RowKey key = RowKey::recipient(ref);
   if (ref.index >= recipients.size()) return missing_row(Table::messages, key.view());
-  RebuiltRow rebuilt;
-  rebuilt.domain = wire::domain_of(recipients[ref.index].address);
-  rebuilt.row.accepted = record->message.accepted;
-  rebuilt.row.due = record->message.accepted;
-  const auto take = [&] {
-    rebuilt.row.next_event = event_number(events.key()) + 1;
-    const auto payload = events.payload();
-    const auto event = payload ? decode_event(ref.index, *payload) : std::nullopt;
-    if (event) {
-      rebuilt.row.status = event->status;
-      rebuilt.row.attempts = event->attempts;
-    } else if (rebuilt.history) {
-      rebuilt.history = std::unexpected(payload ? events.damaged().error() : payload.error());
-    }
-  };
-  const auto damaged = [&](const Error& error) {
-    if (rebuilt.history) rebuilt.history = std::unexpected(error);
-  };
-  each_row(events, RowKey::event(ref, 0).view(), key.view(), take, damaged);
-  return rebuilt;
+  History history;
+  each_row(
+      events, RowKey::event(ref, 0).view(), key.view(), [&] { history.take(events); },
+      [&](const Error& error) { history.damaged(error); });
+  return RebuiltRow{.row = row_of(history, record->message),
+                    .domain = std::string(wire::domain_of(recipients[ref.index].address)),
+                    .history = history.whole};
 }
 
-bool is_closed(Rows& queue) {
-  const auto payload = queue.payload();
-  const auto row = payload ? decode_queue(*payload) : std::nullopt;
-  return row && terminal(row->status);
+Result<bool> has_open_row(Rows& queue, const MessageId& id) {
+  // Not from the bare id: what lies before its first recipient may be on a damaged page that is not
+  // concerned.
+  const RowKey prefix = RowKey::message(id);
+  auto found = queue.seek_from(RowKey::recipient({id, 0}).view());
+  for (; found && *found && queue.key().starts_with(prefix.view()); found = queue.next()) {
+    const auto payload = queue.payload();
+    const auto row = payload ? decode_queue(*payload) : std::nullopt;
+    if (!row || !terminal(row->status)) return true;
+  }
+  if (!found) return found;
+  return false;
 }
 
 QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row, std::string_view domain) {

@@ -40,6 +40,19 @@ void each_row(Rows& rows, std::string_view first, std::string_view prefix, Row r
   }
 }
 
+// Where a recipient stands by its events, taken in their order.
+struct History {
+  Status status = Status::queued;
+  std::uint32_t attempts = 0;
+  std::uint32_t next_event = 0;
+  Result<void> whole;  // else the first damage: an event that is lost may be the final one
+
+  void take(Rows& events);  // the one they stand on
+  void damaged(const Error& error);
+};
+
+QueueRecord row_of(const History& history, const Message& message);  // due at once; without its domain
+
 // A row of the queue that cannot be read, as the message and its events have it: the last event says where
 // the recipient stands, and it is due at once.
 struct RebuiltRow {
@@ -50,9 +63,9 @@ struct RebuiltRow {
 // An error if the message cannot be read either, or has no such recipient.
 Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& rest, Rows& events);
 
-// Whether the row that `queue` stands on is only there because it could not be erased; false if it is
-// damaged.
-bool is_closed(Rows& queue);
+// Whether a recipient of the message has a row, other than a closed one, which is only there because it could
+// not be erased. A damaged row is an open recipient's.
+Result<bool> has_open_row(Rows& queue, const MessageId& id);
 
 // The recipient that `queue` stands on: as its row says, or rebuilt, or as its events say if rows are
 // doubtful.

@@ -55,7 +55,7 @@ Result<void> Batch::purge(const Purge& purge) {
 
 // Answers how many records it took; 0 if the message is open, not known, or so damaged that it must stay.
 Result<std::uint64_t> Batch::purge_one(const MessageId& id) {
-  const auto still_open = open(id);
+  const auto still_open = has_open_row(queue_, id);
   const auto taken = !still_open   ? Result<std::uint64_t>(std::unexpected(still_open.error()))
                      : *still_open ? Result<std::uint64_t>(0)
                                    : forget(id);

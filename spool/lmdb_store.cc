@@ -15,9 +15,7 @@ namespace {
 // whether one is, the rows say.
 Result<void> check_open(const Txn& txn, const MessageId& id) {
   PageRows queue(txn, Table::queue);
-  auto found = queue.seek_from(RowKey::recipient({id, 0}).view());
-  while (found && *found && message_of(queue.key()) == id && is_closed(queue)) found = queue.next();
-  if (found && !(*found && message_of(queue.key()) == id))
+  if (const auto open = has_open_row(queue, id); open && !*open)
     return fail(Errc::not_found, "the spool has no content of " + id.text() + ": no recipient of it is open");
   return {};
 }

@@ -97,13 +97,13 @@ Result<void> Preflight::read_metas() {
 
 Result<void> Preflight::read_tables() {
   Result<void> result;
-  TreeCursor cursor(pages(), meta_.main, [&](const DamagedPage& damaged) {
+  const auto each = [&](std::string_view name, const std::optional<TreeRoot>& root) {
+    if (root) tables_.emplace(name, *root);
+  };
+  each_table(pages(), meta_.main, each, [&](const DamagedPage& damaged) {
     result =
         unusable(fmt::format("page {}, where the tables are named: {}", damaged.page, damaged.fault.what));
   });
-  for (bool found = cursor.first(); found; found = cursor.next())
-    if (const auto root = TreeRoot::parse(cursor.where().inside); root && cursor.where().tree)
-      tables_.emplace(cursor.key(), *root);
   return result;
 }
 

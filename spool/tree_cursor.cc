@@ -290,4 +290,13 @@ std::expected<std::string_view, PageFault> TreeCursor::value(std::uint64_t most)
   return read_value(pages_, where(), most, big_);
 }
 
+void each_table(const PageSource& pages, const TreeRoot& main, const EachTable& each,
+                TreeCursor::Damage damage) {
+  TreeCursor cursor(pages, main, std::move(damage));
+  for (bool found = cursor.first(); found; found = cursor.next()) {
+    const Page::Value value = cursor.where();
+    each(cursor.key(), value.tree ? TreeRoot::parse(value.inside) : std::nullopt);
+  }
+}
+
 }  // namespace relay::spool

@@ -90,4 +90,9 @@ class TreeCursor {
   std::string big_;
 };
 
+// Every name in LMDB's list of tables, with its root, or none where the entry is no table.
+using EachTable = std::function<void(std::string_view name, const std::optional<TreeRoot>& root)>;
+void each_table(const PageSource& pages, const TreeRoot& main, const EachTable& each,
+                TreeCursor::Damage damage);
+
 }  // namespace relay::spool

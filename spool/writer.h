@@ -50,6 +50,9 @@ enum class WriterState : std::uint8_t {
 };
 std::string_view text(WriterState state);  // "accepting"
 
+// Bytes that a probe of the store asks room for at least: some messages.
+inline constexpr std::uint64_t least_room = 1u << 20;
+
 // What a running writer can tell.
 struct WriterStats {
   std::uint64_t commits = 0, operations = 0, stale = 0;  // operations: in those commits

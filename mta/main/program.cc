@@ -119,8 +119,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   }
   spool::InFlight in_flight(config.spool.directory, config.in_flight);
   const auto repeats = spool::record_repeats(*store, in_flight, system_wall());
-  constexpr std::uint64_t some_messages = 1u << 20;
-  spool::ThreadWriter writer(store, config.writer, &in_flight, store->probe(some_messages));
+  spool::ThreadWriter writer(store, config.writer, &in_flight, store->probe(spool::least_room));
   spool::ThreadLoader loader(*store, config.loader);
   auto keys = intake::KeyRing::load(*store, writer);
   if (!keys) return refuse(keys.error());

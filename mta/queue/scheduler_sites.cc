@@ -8,8 +8,8 @@ namespace relay::queue {
 
 void Scheduler::Impl::pump(Slot slot) {
   Site& site = sites[slot];
-  if (!draining && !(site.ready.size() > 0 && paused())) {
-    for (std::size_t i = 0; i < site.connections.size() && site.ready.size() > 0 && site.no_mail.empty(); ++i)
+  if (!draining && site.no_mail.empty() && !(site.ready.size() > 0 && paused())) {
+    for (std::size_t i = 0; i < site.connections.size() && site.ready.size() > 0; ++i)
       if (connections[site.connections[i]].state == Connection::State::idle) next(site.connections[i]);
     while (wants_connection(slot)) {
       if (!site.targets.fresh(ports.loop.now())) {

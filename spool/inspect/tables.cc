@@ -38,17 +38,15 @@ void Faults::page(std::optional<Table> table, const DamagedPage& damaged) {
 
 Tables find_tables(const View& view, Faults& faults) {
   Tables tables;
-  TreeCursor cursor(view.pages(), view.meta().main, faults.pages_of(std::nullopt));
-  for (bool found = cursor.first(); found; found = cursor.next()) {
-    const auto known = std::find_if(all_tables.begin(), all_tables.end(),
-                                    [&](Table table) { return name(table) == cursor.key(); });
-    const Page::Value value = cursor.where();
-    const auto root = value.tree ? TreeRoot::parse(value.inside) : std::nullopt;
+  const auto each = [&](std::string_view of, const std::optional<TreeRoot>& root) {
+    const auto known =
+        std::find_if(all_tables.begin(), all_tables.end(), [&](Table table) { return name(table) == of; });
     if (known == all_tables.end() || !root)
-      tables.unknown.emplace_back(cursor.key());
+      tables.unknown.emplace_back(of);
     else
       tables.roots[static_cast<std::size_t>(*known)] = *root;
-  }
+  };
+  each_table(view.pages(), view.meta().main, each, faults.pages_of(std::nullopt));
   return tables;
 }
 

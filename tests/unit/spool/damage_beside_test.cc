@@ -40,6 +40,14 @@ bool on(const std::vector<std::string>& keys, std::uint32_t number) {
                      [&](const std::string& key) { return message_of(key) == id(number); });
 }
 
+// Of all messages: the even ones, and the odd ones.
+std::vector<Operation> outcomes(Status even, Status odd) {
+  std::vector<Operation> batch;
+  for (std::uint32_t n = 1; n <= many; ++n)
+    batch.push_back(attempted({id(n), 0}, n % 2 == 0 ? even : odd, 300));
+  return batch;
+}
+
 }  // namespace
 
 TEST_CASE("who is finished beside a damaged page of the queue stays finished") {
@@ -47,10 +55,7 @@ TEST_CASE("who is finished beside a damaged page of the queue stays finished") {
   fill(directory);
   const auto lost = lose_leaf(directory, Table::queue, 3);
   auto store = open(directory);
-  std::vector<Operation> batch;
-  for (std::uint32_t n = 1; n <= many; ++n)
-    batch.push_back(attempted({id(n), 0}, n % 2 == 0 ? Status::delivered : Status::failed, 300));
-  CHECK(must(store->apply(batch)).failed.empty());
+  CHECK(must(store->apply(outcomes(Status::delivered, Status::failed))).failed.empty());
   store.reset();
   store = open(directory);
   const Start start = claim(*store);
@@ -411,10 +416,7 @@ TEST_CASE("an outcome whose event cannot be written is an outcome") {
   fill(directory);
   const auto lost = lose_leaf(directory, Table::events, 3);
   auto store = open(directory);
-  std::vector<Operation> batch;
-  for (std::uint32_t n = 1; n <= many; ++n)
-    batch.push_back(attempted({id(n), 0}, n % 2 == 0 ? Status::delivered : Status::queued, 300));
-  CHECK(must(store->apply(batch)).failed.empty());
+  CHECK(must(store->apply(outcomes(Status::delivered, Status::queued))).failed.empty());
   store.reset();
   store = open(directory);
   const Start start = claim(*store);
