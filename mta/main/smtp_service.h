@@ -20,7 +20,7 @@ namespace relay {
 class StoragePolicy final : public wire::ServerPolicy {
  public:
   explicit StoragePolicy(intake::Intake& intake) : intake_(intake) {}
-  std::optional<wire::Reply> on_mail(const wire::Identity*, const std::string&) override {
+  std::optional<wire::Reply> on_mail(const wire::Identity*, const wire::MailFrom&) override {
     auto refusal = intake_.turn_away();
     if (!refusal) return std::nullopt;
     return std::move(refusal->reply);

@@ -15,7 +15,7 @@ namespace relay::sink {
 namespace {
 
 struct TakeAll final : wire::ServerPolicy {
-  std::optional<wire::Reply> on_mail(const wire::Identity*, const std::string&) override {
+  std::optional<wire::Reply> on_mail(const wire::Identity*, const wire::MailFrom&) override {
     return std::nullopt;
   }
   std::optional<wire::Reply> on_rcpt(const wire::Identity*, const wire::Envelope&,

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <variant>
 
+#include "mta/base/clock.h"
 #include "mta/wire/envelope.h"
 
 namespace relay::wire {
@@ -18,14 +19,21 @@ struct Ehlo {
       name;  // canonical domain or literal; as given if it is neither (clients often know no name of theirs)
   bool extended = true;  // false: HELO
 };
+// HOLDFOR or HOLDUNTIL (RFC 4865): a time from now, or a moment.
+using Hold = std::variant<Duration, WallTime>;
 struct MailFrom {
   std::string reverse_path;
   std::optional<std::uint64_t> size;  // RFC 1870
   bool eight_bit = false;             // BODY=8BITMIME (RFC 6152)
   bool smtputf8 = false;              // RFC 6531
+  DsnReturn ret = DsnReturn::unsaid;  // RFC 3461 4.3
+  std::string id = {};                // ENVID, decoded (RFC 3461 4.4)
+  std::optional<Hold> hold = std::nullopt;
 };
 struct RcptTo {
   std::string address;
+  std::uint8_t notify = 0;    // RFC 3461 4.1
+  std::string original = {};  // ORCPT, decoded (RFC 3461 4.2)
 };
 struct Auth {
   std::string mechanism;               // upper case

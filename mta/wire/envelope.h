@@ -7,16 +7,27 @@
 
 namespace relay::wire {
 
+// When the sender wants to be told what became of a recipient (RFC 3461 4.1). A set of bits; none: the sender
+// has not said, which means failure and, at the relay's choice, delay.
+enum Notify : std::uint8_t { notify_never = 1, notify_success = 2, notify_failure = 4, notify_delay = 8 };
+
 struct Recipient {
   std::string
       address;  // the forward-path without brackets: local-part as given, domain in lower case A-labels
+  std::uint8_t notify = 0;    // of Notify; never stands alone
+  std::string original = {};  // ORCPT (RFC 3461 4.2), its xtext decoded: "rfc822;user@example.com"
 };
+
+// What of the message a failed delivery's DSN should hold (RFC 3461 4.3).
+enum class DsnReturn : std::uint8_t { unsaid = 0, full = 1, headers = 2 };
 
 struct Envelope {
   std::string reverse_path;  // without brackets; empty is the null reverse-path
   std::vector<Recipient> recipients;
   bool smtputf8 = false;   // RFC 6531 3.4: some address or header needs it
   bool eight_bit = false;  // BODY=8BITMIME was declared, or the content has bytes over 127
+  DsnReturn ret = DsnReturn::unsaid;
+  std::string id = {};  // ENVID (RFC 3461 4.4), its xtext decoded; printable ASCII
 };
 
 // The domain after the last '@' (lower case by construction of the address).

@@ -75,7 +75,7 @@ void ServerDialog::Impl::handle(MailFrom& command) {
     return say(552, "5.3.4",
                "Message is larger than " + std::to_string(settings.limits.message_bytes) + " bytes");
   }
-  if (auto refusal = policy.on_mail(who ? &*who : nullptr, command.reverse_path)) return say(*refusal);
+  if (auto refusal = policy.on_mail(who ? &*who : nullptr, command)) return say(*refusal);
   in_transaction = true;
   envelope.reverse_path = std::move(command.reverse_path);
   envelope.smtputf8 = command.smtputf8;

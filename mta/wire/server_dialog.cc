@@ -223,6 +223,8 @@ void ServerDialog::on_auth_result(const AuthResult& result, Instant now) {
   if (result.identity) {
     impl_->who = result.identity;
     impl_->say(235, "2.7.0", "Authentication successful");
+  } else if (result.refusal) {
+    impl_->say(*result.refusal);
   } else if (result.temporary) {
     impl_->say(454, "4.7.0", "Temporary authentication failure, try again later");
   } else if (++impl_->auth_failures >= impl_->settings.limits.auth_failures) {

@@ -16,6 +16,7 @@
 #include <variant>
 
 #include "mta/base/secret.h"
+#include "mta/wire/command.h"
 #include "mta/wire/dialog.h"
 #include "mta/wire/envelope.h"
 
@@ -43,14 +44,27 @@ struct Identity {
   std::string key;  // key id
 };
 
+// What one message may be, for this sender now; announced in EHLO's reply.
+struct Allowance {
+  std::uint64_t message_bytes = 0;  // SIZE (RFC 1870)
+  std::uint32_t recipients = 0;     // LIMITS RCPTMAX (RFC 9422)
+  struct Release {                  // FUTURERELEASE (RFC 4865)
+    std::chrono::seconds longest{};
+    WallTime latest;
+  };
+  std::optional<Release> release = std::nullopt;  // none: not offered
+};
+
 // What the owner allows this session, consulted synchronously and without I/O. nullopt means yes. This one
 // allows everything; who may send at all is the dialog's own question (ServerSettings::require_auth).
 class ServerPolicy {
  public:
   virtual ~ServerPolicy() = default;
-  virtual std::optional<Reply> on_mail(const Identity*, const std::string& /*reverse_path*/) {
-    return std::nullopt;
+  virtual Allowance allowance(const Identity*, const ServerLimits& limits) {
+    return {limits.message_bytes, limits.recipients};
   }
+  // After the dialog's own checks: syntax, state, SIZE and hold against the allowance.
+  virtual std::optional<Reply> on_mail(const Identity*, const MailFrom&) { return std::nullopt; }
   virtual std::optional<Reply> on_rcpt(const Identity*, const Envelope& /*so_far*/,
                                        const std::string& /*address*/) {
     return std::nullopt;
@@ -72,16 +86,18 @@ struct AuthRequest {
   Secret password;
 };
 struct AuthResult {
-  std::optional<Identity> identity;  // set: 235 2.7.0
-  bool temporary = false;            // not set and temporary: 454 4.7.0, else 535 5.7.8
+  std::optional<Identity> identity;             // set: 235 2.7.0
+  bool temporary = false;                       // not set and temporary: 454 4.7.0, else 535 5.7.8
+  std::optional<Reply> refusal = std::nullopt;  // instead of these: who it is is known, but may not send so
 };
 
 // A whole message as received: content is undotted, every line ends in CRLF, nothing added yet.
 struct SubmitRequest {
   Envelope envelope;
   std::shared_ptr<Body> content;
-  Identity who;      // empty strings without authentication
-  std::string helo;  // the name given in EHLO or HELO
+  std::optional<Hold> hold = std::nullopt;  // FUTURERELEASE
+  Identity who;                             // empty strings without authentication
+  std::string helo;                         // the name given in EHLO or HELO
   bool esmtp = true;
   bool tls = false;
   PeerInfo peer;

@@ -8,7 +8,7 @@ namespace relay::sim {
 namespace {
 
 struct TakeAll final : wire::ServerPolicy {
-  std::optional<wire::Reply> on_mail(const wire::Identity*, const std::string&) override { return {}; }
+  std::optional<wire::Reply> on_mail(const wire::Identity*, const wire::MailFrom&) override { return {}; }
   std::optional<wire::Reply> on_rcpt(const wire::Identity*, const wire::Envelope&,
                                      const std::string& address) override {
     if (address.starts_with("bad")) return wire::Reply{550, "5.1.1", {"No such user"}};

@@ -59,8 +59,8 @@ void ScriptedServer::pump() {
   said += dialog.output().take_text();
 }
 
-std::optional<Reply> ScriptedServer::on_mail(const Identity*, const std::string& reverse_path) {
-  if (reverse_path.starts_with("refused@")) return Reply{550, "5.7.1", {"Not you"}};
+std::optional<Reply> ScriptedServer::on_mail(const Identity*, const MailFrom& mail) {
+  if (mail.reverse_path.starts_with("refused@")) return Reply{550, "5.7.1", {"Not you"}};
   return std::nullopt;
 }
 

@@ -24,7 +24,7 @@ class ScriptedServer final : public ServerPolicy {
   void handshake();
   void pump();  // answers what is asked, gathers output
 
-  std::optional<Reply> on_mail(const Identity* who, const std::string& reverse_path) override;
+  std::optional<Reply> on_mail(const Identity* who, const MailFrom& mail) override;
   std::optional<Reply> on_rcpt(const Identity* who, const Envelope& so_far,
                                const std::string& address) override;
 
