@@ -52,7 +52,7 @@ void SmtpService::take(int fd, const wire::PeerInfo& peer, bool implicit_tls) {
   }
   counts_.begin();
   sessions_.adopt(fd, std::make_unique<wire::ServerDialog>(settings_, policy_), tls_, implicit_tls,
-                  [this, from = peer.address](net::SessionId id) { progress(id, from); });
+                  [this](net::SessionId id) { progress(id); });
 }
 
 wire::ServerDialog* SmtpService::dialog(net::SessionId id) {
@@ -60,7 +60,7 @@ wire::ServerDialog* SmtpService::dialog(net::SessionId id) {
   return static_cast<wire::ServerDialog*>(sessions_.dialog(id));
 }
 
-void SmtpService::progress(net::SessionId id, const std::string& peer) {
+void SmtpService::progress(net::SessionId id) {
   if (sessions_.over(id)) {
     counts_.end();
     return;
@@ -69,17 +69,18 @@ void SmtpService::progress(net::SessionId id, const std::string& peer) {
   auto action = server ? server->take_action() : std::nullopt;
   if (!action) return;
   if (auto* auth = std::get_if<wire::AuthRequest>(&*action)) {
-    authenticate(*server, *auth, id, peer);
+    authenticate(*server, *auth, id);
   } else {
     submit(std::move(std::get<wire::SubmitRequest>(*action)), id);
   }
 }
 
 void SmtpService::authenticate(wire::ServerDialog& server, const wire::AuthRequest& request,
-                               net::SessionId id, const std::string& peer) {
+                               net::SessionId id) {
   wire::AuthResult result{ports_.keys.check(request.password.reveal(), request.user), false};
   if (!result.identity)
-    log::warn("smtp: {} failed to authenticate as {}", peer, log::printable(request.user, 64));
+    log::warn("smtp: {} failed to authenticate as {}", server.peer().address,
+              log::printable(request.user, 64));
   server.on_auth_result(result, ports_.loop.now());
   sessions_.kick(id);
 }

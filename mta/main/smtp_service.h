@@ -51,9 +51,8 @@ class SmtpService {
   const SessionCounts& counts() const { return counts_; }
 
  private:
-  void progress(net::SessionId id, const std::string& peer);
-  void authenticate(wire::ServerDialog& dialog, const wire::AuthRequest& request, net::SessionId id,
-                    const std::string& peer);
+  void progress(net::SessionId id);
+  void authenticate(wire::ServerDialog& dialog, const wire::AuthRequest& request, net::SessionId id);
   void submit(wire::SubmitRequest request, net::SessionId id);
   void answer(net::SessionId id, const intake::AcceptResult& result);
   wire::ServerDialog* dialog(net::SessionId id);

@@ -214,6 +214,8 @@ Want ServerDialog::wants() const {
   return Want::close;
 }
 
+const PeerInfo& ServerDialog::peer() const { return impl_->peer; }
+
 Instant ServerDialog::deadline() const { return impl_->deadline; }
 
 std::optional<ServerAction> ServerDialog::take_action() { return std::exchange(impl_->action, std::nullopt); }

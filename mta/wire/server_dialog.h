@@ -119,6 +119,8 @@ class ServerDialog final : public Dialog {
   Want wants() const override;
   Instant deadline() const override;
 
+  const PeerInfo& peer() const;  // who it is talking to, as on_open() was told
+
   // After every event: what the owner must do, at most one at a time. Taking it starts the wait.
   std::optional<ServerAction> take_action();
   void on_auth_result(const AuthResult& result, Instant now);
