@@ -5,7 +5,9 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace relay {
 
@@ -26,6 +28,8 @@ inline constexpr Instant never = Instant::max();
 std::string format_rfc5322(WallTime t);
 // "2026-11-21T09:18:00.123Z" (RFC 3339).
 std::string format_rfc3339(WallTime t);
+// A date-time of RFC 3339 5.6 with any offset, to the millisecond below; a leap second is the one after it.
+std::optional<WallTime> parse_rfc3339(std::string_view text);
 // Both as the machine has them now; for implementations of Loop and for programs' start-up only.
 Instant system_now();
 WallTime system_wall();

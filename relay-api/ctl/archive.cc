@@ -18,7 +18,7 @@ json::value text_value(std::string_view text) {
 
 json::value moment_value(WallTime at) {
   const std::string text = format_rfc3339(at);
-  if (parse_moment(text) == at) return json::value(text);
+  if (parse_rfc3339(text) == at) return json::value(text);
   return json::value(at.time_since_epoch().count());
 }
 

@@ -125,7 +125,7 @@ class Fields {
   WallTime moment_of_value(const json::value& value, std::string_view name) {
     if (value.is_int64()) return WallTime(std::chrono::milliseconds(value.get_int64()));
     const auto* text = value.if_string();
-    const auto moment = text != nullptr ? parse_moment({text->data(), text->size()}) : std::nullopt;
+    const auto moment = text != nullptr ? parse_rfc3339({text->data(), text->size()}) : std::nullopt;
     if (!moment) fail(name, "it is not a time as in 2026-11-21T09:18:00.000Z");
     return moment.value_or(WallTime());
   }

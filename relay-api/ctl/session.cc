@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <charconv>
 #include <ostream>
 
 #include "relay-api/ctl/table.h"
@@ -30,14 +29,6 @@ void say_problem(Session& session, const Reply& reply) {
     session.err << "  " << safe_text(where) << (where.empty() ? "" : ": ")
                 << safe_text(text_of(entry.get_object(), "detail")) << "\n";
   }
-}
-
-int digits(std::string_view text, std::size_t at, std::size_t n, bool& ok) {
-  int value = 0;
-  if (at + n > text.size()) return ok = false, 0;
-  const auto [end, error] = std::from_chars(text.data() + at, text.data() + at + n, value);
-  ok = ok && error == std::errc() && end == text.data() + at + n;
-  return value;
 }
 
 }  // namespace
@@ -120,26 +111,13 @@ void say_damage(Session& session, std::string_view head, const std::vector<std::
 
 std::string or_dash(std::string text) { return text.empty() ? "-" : text; }
 
-std::optional<WallTime> parse_moment(std::string_view text) {
-  if (text.size() != 24 || text[10] != 'T' || text[23] != 'Z') return std::nullopt;
-  bool ok = true;
-  const std::chrono::year_month_day day{std::chrono::year(digits(text, 0, 4, ok)),
-                                        std::chrono::month(static_cast<unsigned>(digits(text, 5, 2, ok))),
-                                        std::chrono::day(static_cast<unsigned>(digits(text, 8, 2, ok)))};
-  const auto time =
-      std::chrono::hours(digits(text, 11, 2, ok)) + std::chrono::minutes(digits(text, 14, 2, ok)) +
-      std::chrono::seconds(digits(text, 17, 2, ok)) + std::chrono::milliseconds(digits(text, 20, 3, ok));
-  if (!ok || !day.ok()) return std::nullopt;
-  return WallTime(std::chrono::sys_days(day).time_since_epoch() + time);
-}
-
 std::string moment(std::string_view rfc3339) {
-  if (!parse_moment(rfc3339)) return rfc3339.empty() ? "-" : std::string(rfc3339);
+  if (!parse_rfc3339(rfc3339)) return rfc3339.empty() ? "-" : std::string(rfc3339);
   return fmt::format("{} {}Z", rfc3339.substr(0, 10), rfc3339.substr(11, 8));
 }
 
 std::string until(std::string_view rfc3339, WallTime now) {
-  const auto at = parse_moment(rfc3339);
+  const auto at = parse_rfc3339(rfc3339);
   if (!at) return "-";
   const std::int64_t s = std::chrono::round<std::chrono::seconds>(*at - now).count();
   if (s <= 0) return "now";

@@ -64,7 +64,6 @@ std::string or_dash(std::string text);  // "-" for nothing
 
 // "2026-11-21 09:18:00Z" for a moment as the API writes it.
 std::string moment(std::string_view rfc3339);
-std::optional<WallTime> parse_moment(std::string_view rfc3339);
 // For columns: "now", "40s", "5m", "2h10m", "3d4h"; "-" for an empty moment. Past moments are "now".
 std::string until(std::string_view rfc3339, WallTime now);
 std::string size_words(std::uint64_t bytes);  // "873 B", "12.4 kB", "3.1 MB", "1.2 GB"

@@ -130,7 +130,7 @@ struct Filter {
 std::optional<WallTime> parse_bound(std::string text) {
   if (text.size() == 10) text += "T00:00:00Z";
   if (text.size() == 20 && text.back() == 'Z') text.insert(19, ".000");
-  return parse_moment(text);
+  return parse_rfc3339(text);
 }
 
 class Export {

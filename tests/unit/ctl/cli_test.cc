@@ -296,9 +296,9 @@ TEST_CASE("the sink's options") {
 
 TEST_CASE("moments and sizes in columns") {
   const WallTime now(std::chrono::seconds(1'790'000'000));  // 2026-09-21T14:13:20Z
-  CHECK(parse_moment("2026-09-21T14:13:20.000Z") == now);
-  CHECK(!parse_moment("2026-09-21"));
-  CHECK(!parse_moment("2026-02-30T14:13:20.000Z"));
+  CHECK(parse_rfc3339("2026-09-21T14:13:20.000Z") == now);
+  CHECK(!parse_rfc3339("2026-09-21"));
+  CHECK(!parse_rfc3339("2026-02-30T14:13:20.000Z"));
   for (const auto& [text, words] : {std::pair<std::string, std::string>{"", "-"},
                                     {"2026-09-21T14:13:19.000Z", "now"},
                                     {"2026-09-21T14:14:00.000Z", "40s"},
