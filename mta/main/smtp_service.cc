@@ -31,24 +31,27 @@ std::string protocol_of(const wire::SubmitRequest& request) {
   return name;
 }
 
+std::shared_ptr<const wire::ServerSettings> shared(wire::ServerSettings settings, bool starttls) {
+  settings.offer_starttls = starttls;
+  return std::make_shared<const wire::ServerSettings>(std::move(settings));
+}
+
 }  // namespace
 
 SmtpService::SmtpService(Ports ports, wire::ServerSettings settings, std::uint32_t connections,
                          const net::SessionLimits& session_limits, std::shared_ptr<net::TlsContext> tls)
     : ports_(ports),
       sessions_(ports.loop, session_limits),
-      settings_(std::move(settings)),
+      settings_(shared(std::move(settings), tls != nullptr)),
       connections_(connections),
       tls_(std::move(tls)),
-      policy_(ports.intake) {
-  settings_.offer_starttls = tls_ != nullptr;
-}
+      policy_(ports.intake) {}
 
 void SmtpService::take(int fd, const wire::PeerInfo& peer, bool implicit_tls) {
   if (open() >= connections_ || going_down_) {
     counts_.turn_away();
     log::warn("smtp: {} turned away: {} connections are open", peer.address, open());
-    return turn_away(fd, settings_.host_name, implicit_tls);
+    return turn_away(fd, settings_->host_name, implicit_tls);
   }
   counts_.begin();
   sessions_.adopt(fd, std::make_unique<wire::ServerDialog>(settings_, policy_), tls_, implicit_tls,

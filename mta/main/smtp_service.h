@@ -59,7 +59,7 @@ class SmtpService {
 
   Ports ports_;
   net::SessionTable sessions_;
-  wire::ServerSettings settings_;
+  std::shared_ptr<const wire::ServerSettings> settings_;
   std::uint32_t connections_;
   std::shared_ptr<net::TlsContext> tls_;
   StoragePolicy policy_;

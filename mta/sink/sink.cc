@@ -45,6 +45,7 @@ class Sink {
       : options_(options),
         store_(std::move(store)),
         tls_(std::move(tls)),
+        settings_(server_settings()),
         sessions_(loop_, net::SessionLimits{}) {}
 
   Result<void> listen() {
@@ -67,13 +68,19 @@ class Sink {
   }
 
  private:
-  void take(int fd) {
+  std::shared_ptr<const wire::ServerSettings> server_settings() const {
     wire::ServerSettings settings;
     settings.host_name = options_.host_name;
     settings.offer_starttls = tls_ != nullptr;
     settings.require_auth = false;
+    settings.offer_dsn = false;  // nobody is told what became of mail here
     settings.limits.message_bytes = options_.message_bytes;
-    sessions_.adopt(fd, std::make_unique<wire::ServerDialog>(settings, policy_), tls_, false,
+    settings.limits.messages = 1'000'000'000;  // whoever measures with it counts connections himself
+    return std::make_shared<const wire::ServerSettings>(std::move(settings));
+  }
+
+  void take(int fd) {
+    sessions_.adopt(fd, std::make_unique<wire::ServerDialog>(settings_, policy_), tls_, false,
                     [this](net::SessionId id) { progress(id); });
   }
 
@@ -120,6 +127,7 @@ class Sink {
   SinkOptions options_;
   std::optional<MailStore> store_;
   std::shared_ptr<net::TlsContext> tls_;
+  std::shared_ptr<const wire::ServerSettings> settings_;
   TakeAll policy_;
   net::UvLoop loop_;
   net::SessionTable sessions_;

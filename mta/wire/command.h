@@ -40,6 +40,10 @@ struct Auth {
   std::optional<std::string> initial;  // base64 as sent; "=" is an empty one (RFC 4954 4)
 };
 struct Data {};
+struct Bdat {                         // RFC 3030 2
+  std::optional<std::uint64_t> size;  // none: it cannot be read, so nobody knows where commands go on
+  bool last = false;
+};
 struct Rset {};
 struct Noop {};
 struct Quit {};
@@ -47,11 +51,12 @@ struct StartTls {};
 struct Vrfy {};
 struct Expn {};
 struct Help {};
+struct Foreign {};  // another protocol's first words: HTTP, or TLS where it is not yet expected
 struct Fault {
   Reply reply;
 };
-using Command =
-    std::variant<Ehlo, MailFrom, RcptTo, Auth, Data, Rset, Noop, Quit, StartTls, Vrfy, Expn, Help, Fault>;
+using Command = std::variant<Ehlo, MailFrom, RcptTo, Auth, Data, Bdat, Rset, Noop, Quit, StartTls, Vrfy, Expn,
+                             Help, Foreign, Fault>;
 
 struct CommandContext {
   bool extended = true;   // after EHLO: parameters are legal

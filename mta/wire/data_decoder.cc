@@ -43,6 +43,7 @@ class DataDecoder::Ahead {
   std::optional<std::size_t> cr_, lf_;
 };
 
+// Bytes that may hold whole lines: then the caller has told of their ends.
 void DataDecoder::put(std::string_view bytes) {
   size_ += bytes.size();
   if (size_ > limit_) {
@@ -53,6 +54,7 @@ void DataDecoder::put(std::string_view bytes) {
     return;
   }
   eight_bit_ = eight_bit_ || any_high(bytes);
+  nul_ = nul_ || bytes.find('\0') != std::string_view::npos;
   while (!bytes.empty()) {
     std::string_view fits = bytes.substr(0, segment_bytes - segment_.size());
     // Once it is no small message, the room of a whole segment and not the next power of two.
@@ -63,6 +65,15 @@ void DataDecoder::put(std::string_view bytes) {
   }
 }
 
+void DataDecoder::end_line() { longest_ = std::max(longest_, std::exchange(line_, 0)); }
+
+void DataDecoder::put_line_end(bool bare) {
+  bare_ = bare_ || bare;
+  put("\r\n");
+  line_ += 2;
+  end_line();
+}
+
 // Whole lines and a beginning of one that need no change, from `text` or `line_start`, put at once. Stops
 // before the first dot at a line's start and the first CR or LF that is not CRLF within these bytes. Answers
 // how far it came.
@@ -70,15 +81,18 @@ std::size_t DataDecoder::plain_run(Ahead& ahead, std::size_t from) {
   const std::string_view bytes = ahead.bytes();
   std::size_t at = from;
   bool start = state_ == State::line_start;
-  while (at < bytes.size() && !(start && bytes[at] == '.')) {
+  while (at < bytes.size() && !(dots_ && start && bytes[at] == '.')) {
     std::size_t line_feed = ahead.line_feed(at), carriage = ahead.carriage_return(at);
     if (line_feed == bytes.size() || carriage + 1 != line_feed) {
       // No CRLF follows, or something bare comes first: what is before it is plain.
       std::size_t end = std::min(carriage, line_feed);
       start = start && end == at;
+      line_ += end - at;
       at = end;
       break;
     }
+    line_ += line_feed + 1 - at;
+    end_line();
     at = line_feed + 1;
     start = true;
   }
@@ -103,16 +117,16 @@ void DataDecoder::step(char c) {
         state_ = State::done;
         return;
       }
-      put("\r\n");  // a bare CR
+      put_line_end(true);
       state_ = State::text;
       break;
     case State::cr:
-      put("\r\n");
+      put_line_end(c != '\n');
       state_ = c == '\n' ? State::line_start : State::text;
       if (c == '\n') return;
       break;
     case State::line_start:
-      if (c == '.') {
+      if (dots_ && c == '.') {
         state_ = State::dot;
         return;
       }
@@ -124,10 +138,11 @@ void DataDecoder::step(char c) {
   if (c == '\r') {
     state_ = State::cr;
   } else if (c == '\n') {
-    put("\r\n");
+    put_line_end(true);
     state_ = State::text;
   } else {
     put(std::string_view(&c, 1));
+    ++line_;
     state_ = State::text;
   }
 }
@@ -140,6 +155,13 @@ std::size_t DataDecoder::feed(std::string_view bytes) {
     if (at < bytes.size()) step(bytes[at++]);
   }
   return at;
+}
+
+void DataDecoder::finish() {
+  RELAY_ASSERT(!dots_);
+  if (state_ == State::cr) put_line_end(true);
+  if (line_ > 0) put_line_end(false);  // what goes out by DATA ends in CRLF anyway
+  state_ = State::done;
 }
 
 std::shared_ptr<Body> DataDecoder::take() {

@@ -19,66 +19,10 @@
 #include "mta/wire/command.h"
 #include "mta/wire/dialog.h"
 #include "mta/wire/envelope.h"
+#include "mta/wire/server_policy.h"
+#include "mta/wire/server_settings.h"
 
 namespace relay::wire {
-
-struct ServerLimits {
-  std::size_t command_line_bytes =
-      4096;  // RFC 5321 4.5.3.1.4 asks for 512; AUTH (RFC 4954 4) needs more: 12288 is
-             // the size of AUTH's own lines, which use `auth_line_bytes`
-  std::size_t auth_line_bytes = 12288;      // RFC 4954 4
-  std::uint32_t recipients = 1000;          // a transaction; RFC 5321 4.5.3.1.8 asks for at least 100
-  std::uint64_t message_bytes = 50u << 20;  // announced by SIZE (RFC 1870)
-  std::uint32_t errors = 20;                // refused commands before 421, counted anew after each message
-                                            // accepted; a confused or hostile client
-  std::uint32_t auth_failures = 3;          // a session, before 421
-  Duration greeting_timeout =
-      std::chrono::minutes(5);  // RFC 5321 4.5.3.2.7: at least 5 minutes for any command
-  Duration command_timeout = std::chrono::minutes(5);  // RFC 5321 4.5.3.2.7
-  Duration data_timeout = std::chrono::minutes(5);     // between two reads of a message
-};
-
-// Who has authenticated. Opaque to the dialog but for its being there; the owner put it in AuthResult.
-struct Identity {
-  std::string account;
-  std::string key;  // key id
-};
-
-// What one message may be, for this sender now; announced in EHLO's reply.
-struct Allowance {
-  std::uint64_t message_bytes = 0;  // SIZE (RFC 1870)
-  std::uint32_t recipients = 0;     // LIMITS RCPTMAX (RFC 9422)
-  struct Release {                  // FUTURERELEASE (RFC 4865)
-    std::chrono::seconds longest{};
-    WallTime latest;
-  };
-  std::optional<Release> release = std::nullopt;  // none: not offered
-};
-
-// What the owner allows this session, consulted synchronously and without I/O. nullopt means yes. This one
-// allows everything; who may send at all is the dialog's own question (ServerSettings::require_auth).
-class ServerPolicy {
- public:
-  virtual ~ServerPolicy() = default;
-  virtual Allowance allowance(const Identity*, const ServerLimits& limits) {
-    return {limits.message_bytes, limits.recipients};
-  }
-  // After the dialog's own checks: syntax, state, SIZE and hold against the allowance.
-  virtual std::optional<Reply> on_mail(const Identity*, const MailFrom&) { return std::nullopt; }
-  virtual std::optional<Reply> on_rcpt(const Identity*, const Envelope& /*so_far*/,
-                                       const std::string& /*address*/) {
-    return std::nullopt;
-  }
-};
-
-struct ServerSettings {
-  std::string host_name;       // in the greeting and the EHLO reply
-  bool offer_starttls = true;  // a certificate is there and TLS is not yet on
-  bool require_auth = true;    // MAIL is refused with 530 5.7.0 until AUTH has succeeded; false: the sink
-  bool require_tls =
-      true;  // AUTH is offered and taken only under TLS (RFC 4954 4); no effect without require_auth
-  ServerLimits limits;
-};
 
 struct AuthRequest {
   std::string mechanism;  // "PLAIN" or "LOGIN"
@@ -106,8 +50,8 @@ using ServerAction = std::variant<AuthRequest, SubmitRequest>;
 
 class ServerDialog final : public Dialog {
  public:
-  // `policy` must outlive the dialog.
-  ServerDialog(ServerSettings settings, ServerPolicy& policy);
+  // `policy` must outlive the dialog. The settings are shared by all sessions of a listener.
+  ServerDialog(std::shared_ptr<const ServerSettings> settings, ServerPolicy& policy);
   ~ServerDialog() override;
 
   void on_open(const PeerInfo& peer, const TlsInfo* tls, Instant now) override;

@@ -1,6 +1,7 @@
-// The state behind ServerDialog. Included by server_dialog.cc (events and input) and server_commands.cc (one
-// handler a command) only.
+// The state behind ServerDialog. Included by server_dialog.cc (events), server_input.cc (lines),
+// server_content.cc (DATA and BDAT) and server_commands.cc (one handler a command) only.
 #pragma once
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,68 +15,120 @@
 namespace relay::wire {
 
 struct ServerDialog::Impl {
-  enum class State {
+  enum class State : std::uint8_t {
     command,
     authenticating,  // a 334 is out
     data,            // 354 is out
+    chunk,           // within the bytes of a BDAT
     waiting,         // an action is with the owner
+    slowed,          // a refusal waits for its time
     tls,             // 220 to STARTTLS is out
     closed,
   };
 
-  Impl(ServerSettings s, ServerPolicy& p) : settings(std::move(s)), policy(p) {}
+  // A message on its way in, and how fast it comes.
+  struct Incoming {
+    DataDecoder decoder;
+    Instant began;
+    std::uint64_t received = 0;  // bytes, as they came
+  };
+
+  // The chunk of a BDAT that is being read. Refused ones are read too: their size is all that tells where
+  // commands go on.
+  struct Chunk {
+    std::uint64_t size = 0;
+    std::uint64_t left = 0;
+    bool last = false;
+    std::optional<Reply> refusal;
+    Instant began;
+    std::uint64_t received = 0;  // of a refused one
+  };
+
+  Impl(std::shared_ptr<const ServerSettings> s, ServerPolicy& p) : settings(std::move(s)), policy(p) {}
+  const ServerLimits& limits() const { return settings->limits; }
+  const Identity* identity() const { return who ? &*who : nullptr; }
 
   // server_dialog.cc
-  void take_bytes(std::string_view bytes, Instant now);
-  std::size_t consume(std::string_view bytes, Instant now);
-  std::size_t consume_line(std::string_view bytes, Instant now);
-  std::size_t consume_data(std::string_view bytes, Instant now);
-  void finish_data(Instant now);
-  void go_on(Instant now);  // with what is buffered
-  void keep(std::string_view bytes);
-  void discard_unwanted();
-  void say(const Reply& reply);
+  void say(const Reply& reply);  // a refusal only after a pause, if there were many
   void say(int code, const char* enhanced, std::string text) {
     say(Reply{code, enhanced, {std::move(text)}});
   }
+  void say_now(const Reply& reply);
   void close_with(int code, const char* enhanced, std::string text);
   void end();
   void rest(Instant now);  // back to `command`, and its deadline
+  void wait(Instant now, Instant until) {
+    since = now;
+    deadline = until;
+  }
   void reset_transaction();
-  bool offers_auth() const;
+  std::uint32_t errors_allowed() const;
+
+  // server_input.cc
+  void take_bytes(std::string_view bytes, Instant now);
+  void go_on(Instant now);  // with what is buffered
+  std::size_t consume(std::string_view bytes, Instant now);
+  std::size_t consume_line(std::string_view bytes, Instant now);
+  void keep(std::string_view bytes);
+  void discard_unwanted();
   std::size_t line_limit(std::string_view line_so_far) const;
+
+  // server_content.cc
+  void begin_content(DataDecoder::Framing framing, Instant now);
+  void set_content_deadline(Instant began, std::uint64_t received, Instant now);
+  std::size_t consume_data(std::string_view bytes, Instant now);
+  std::size_t consume_chunk(std::string_view bytes, Instant now);
+  void finish_chunk(Instant now);
+  void finish_content(Instant now);
+  std::optional<Reply> wrong_with_content() const;
+  bool far_too_large(std::uint64_t bytes) const;
+  Reply too_large() const;
+  std::optional<Reply> wrong_with_chunk(const Bdat& command) const;
 
   // server_commands.cc
   void on_command(std::string_view line, Instant now);
   void on_auth_line(std::string_view line, Instant now);
   void on_sasl(SaslStep step, Instant now);
+  bool too_much_junk(const Command& command);
   void handle(Ehlo& command);
   void handle(MailFrom& command);
   void handle(RcptTo& command);
   void handle(Auth& command, Instant now);
   void handle(Data, Instant now);
+  void handle(Bdat command, Instant now);
   void handle(StartTls, Instant now);
+  std::optional<Reply> wrong_with_hold(const Hold& hold) const;
+  bool offers_auth() const;
+  Reply help() const;
 
-  ServerSettings settings;
+  std::shared_ptr<const ServerSettings> settings;
   ServerPolicy& policy;
   State state = State::command;
-  Output out;
-  std::string in;         // read and not yet consumed
   bool skipping = false;  // the rest of a line that was too long
+  bool extended = true;   // EHLO, not HELO
+  bool in_transaction = false;
+  bool going_down = false;
+  Output out;
+  std::string in;   // read and not yet consumed
+  Instant clock{};  // of the event that is being handled
+  Instant since{};  // the wait for the client began
   Instant deadline = never;
   PeerInfo peer;
   std::optional<TlsInfo> tls;
   std::string helo;  // empty: no EHLO or HELO yet
-  bool extended = true;
   std::optional<Identity> who;
   std::optional<SaslExchange> sasl;
-  bool in_transaction = false;
+  Allowance allowed;  // for the transaction
   Envelope envelope;
-  std::optional<DataDecoder> decoder;
+  std::optional<Hold> hold;
+  std::unique_ptr<Incoming> incoming;  // of this transaction, from DATA or the first BDAT on
+  std::unique_ptr<Chunk> chunk;
+  std::optional<Reply> slow_reply;
   std::optional<ServerAction> action;
   std::uint32_t errors = 0;
+  std::uint32_t junk = 0;
+  std::uint32_t messages = 0;  // transactions begun
   std::uint32_t auth_failures = 0;
-  bool going_down = false;
 };
 
 }  // namespace relay::wire

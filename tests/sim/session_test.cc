@@ -32,12 +32,12 @@ class Client {
   const std::string& said() const { return said_; }
 
  private:
-  static wire::ServerSettings open_to_all() {
+  static std::shared_ptr<const wire::ServerSettings> open_to_all() {
     wire::ServerSettings settings;
     settings.host_name = "relay.example";
     settings.offer_starttls = false;
     settings.require_auth = false;
-    return settings;
+    return std::make_shared<const wire::ServerSettings>(std::move(settings));
   }
   void pump() {
     if (auto action = dialog_.take_action()) submit(std::get<wire::SubmitRequest>(std::move(*action)));

@@ -41,12 +41,12 @@ class RealSession final : public HostSession {
   void on_tls(Instant now) override { dialog_.on_tls({"TLSv1.3", "TLS_AES_256_GCM_SHA384", false}, now); }
 
  private:
-  static wire::ServerSettings settings(const SimHost& host) {
+  static std::shared_ptr<const wire::ServerSettings> settings(const SimHost& host) {
     wire::ServerSettings settings;
     settings.host_name = "host.example";
     settings.offer_starttls = host.script.starttls;
     settings.require_auth = false;
-    return settings;
+    return std::make_shared<const wire::ServerSettings>(std::move(settings));
   }
   std::vector<Answer> answers(bool final) {
     std::vector<Answer> all;

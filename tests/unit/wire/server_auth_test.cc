@@ -14,10 +14,14 @@ const std::string hello =
     "S: 250-mx.test\n"
     "S: 250-PIPELINING\n"
     "S: 250-SIZE 1000\n"
+    "S: 250-LIMITS MAILMAX=10000 RCPTMAX=3\n"
     "S: 250-AUTH PLAIN LOGIN\n"
+    "S: 250-DSN\n"
     "S: 250-ENHANCEDSTATUSCODES\n"
     "S: 250-8BITMIME\n"
-    "S: 250 SMTPUTF8\n";
+    "S: 250-SMTPUTF8\n"
+    "S: 250-CHUNKING\n"
+    "S: 250 HELP\n";
 
 const std::string quit =
     "C: QUIT\n"
@@ -137,10 +141,14 @@ TEST_CASE("server: AUTH is refused in the clear, and not offered there") {
        "S: 250-mx.test\n"
        "S: 250-PIPELINING\n"
        "S: 250-SIZE 1000\n"
+       "S: 250-LIMITS MAILMAX=10000 RCPTMAX=3\n"
        "S: 250-STARTTLS\n"
+       "S: 250-DSN\n"
        "S: 250-ENHANCEDSTATUSCODES\n"
        "S: 250-8BITMIME\n"
-       "S: 250 SMTPUTF8\n"
+       "S: 250-SMTPUTF8\n"
+       "S: 250-CHUNKING\n"
+       "S: 250 HELP\n"
        "C: AUTH PLAIN AGFwcABzZWNyZXQ=\n"
        "S: 538 5.7.11 Encryption required for authentication\n"
        "C: AUTH LOGIN\n"

@@ -13,10 +13,14 @@ const std::string hello =
     "S: 250-mx.test\n"
     "S: 250-PIPELINING\n"
     "S: 250-SIZE 1000\n"
+    "S: 250-LIMITS MAILMAX=10000 RCPTMAX=3\n"
     "S: 250-STARTTLS\n"
+    "S: 250-DSN\n"
     "S: 250-ENHANCEDSTATUSCODES\n"
     "S: 250-8BITMIME\n"
-    "S: 250 SMTPUTF8\n";
+    "S: 250-SMTPUTF8\n"
+    "S: 250-CHUNKING\n"
+    "S: 250 HELP\n";
 
 const std::string quit =
     "C: QUIT\n"
@@ -159,8 +163,11 @@ TEST_CASE("server: what needs no transaction") {
            "S: 500 5.5.2 Command not recognized\n"
            "S: 501 5.5.4 Syntax: EHLO name\n"
            "C: HELP\n"
-           "S: 214-2.0.0 EHLO STARTTLS AUTH MAIL RCPT DATA RSET NOOP QUIT VRFY HELP\n"
-           "S: 214 2.0.0 The user name is the id of an API key or its account, the password is the key\n" +
+           "S: 214-2.0.0 Commands: EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP\n"
+           "S: 214-2.0.0 A message has at most 1000 bytes and 3 recipients\n"
+           "S: 214 2.0.0 Keep what the reply to a message says after \"queued as\": by this id it can be "
+           "looked "
+           "up\n" +
            quit);
 }
 
@@ -253,9 +260,9 @@ TEST_CASE("server: garbage gets an answer a line, until there is too much of it"
   settings.limits.errors = 3;
   play(settings,
        "S: 220 mx.test ESMTP ready\n"
-       "C= \\x16\\x03\\x01\\0\\xff\\n\n"
-       "S: 500 5.5.2 NUL in a command\n"
-       "C: GET / HTTP/1.1\n"
+       "C= \\x15\\x03\\x01\\0\\xff\\n\n"
+       "S: 500 5.5.2 Control character in a command\n"
+       "C: User-Agent: x\n"
        "S: 500 5.5.2 Command not recognized\n"
        "C: Host: mx.test\n"
        "S: 500 5.5.2 Command not recognized\n"

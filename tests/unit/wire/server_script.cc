@@ -1,5 +1,6 @@
 #include "tests/unit/wire/server_script.h"
 
+#include <fstream>
 #include <sstream>
 
 namespace relay::wire {
@@ -19,7 +20,7 @@ ServerSettings sink_settings() {
 }
 
 ScriptedServer::ScriptedServer(ServerSettings settings, bool implicit_tls)
-    : dialog(std::move(settings), *this) {
+    : dialog(std::make_shared<const ServerSettings>(std::move(settings)), *this) {
   const TlsInfo tls{"TLSv1.3", "test", false};
   dialog.on_open({"192.0.2.1", 4000}, implicit_tls ? &tls : nullptr, now);
   pump();
@@ -57,6 +58,17 @@ void ScriptedServer::pump() {
     }
   }
   said += dialog.output().take_text();
+  if (patient && !asked && dialog.wants() == Want::hold) {
+    now = dialog.deadline();
+    dialog.on_timeout(now);
+    pump();
+  }
+}
+
+Allowance ScriptedServer::allowance(const Identity* who, const ServerLimits& limits) {
+  Allowance allowance{limits.message_bytes, limits.recipients};
+  if (who != nullptr) allowance.release = {std::chrono::hours(1), *parse_rfc3339("2026-11-21T11:00:00Z")};
+  return allowance;
 }
 
 std::optional<Reply> ScriptedServer::on_mail(const Identity*, const MailFrom& mail) {
@@ -71,7 +83,14 @@ std::optional<Reply> ScriptedServer::on_rcpt(const Identity*, const Envelope&, c
 
 std::string describe(const SubmitRequest& m) {
   std::string out = "from <" + m.envelope.reverse_path + "> to";
-  for (const auto& r : m.envelope.recipients) out += " <" + r.address + ">";
+  for (const auto& r : m.envelope.recipients) {
+    out += " <" + r.address + ">";
+    if (r.notify != 0) out += " notify=" + std::to_string(r.notify);
+    if (!r.original.empty()) out += " orcpt=" + r.original;
+  }
+  if (m.envelope.ret != DsnReturn::unsaid) out += m.envelope.ret == DsnReturn::full ? " full" : " headers";
+  if (!m.envelope.id.empty()) out += " id=" + m.envelope.id;
+  if (m.hold) out += " hold";
   if (m.envelope.smtputf8) out += " utf8";
   if (m.envelope.eight_bit) out += " 8bit";
   if (m.tls) out += " tls";
@@ -102,40 +121,94 @@ std::string unescape(std::string_view text) {
   return out;
 }
 
-// A run of client bytes and what the server must have said after it; `tls`: a handshake instead of bytes.
+// A run of client bytes, or a handshake or a wait instead, and what the server must have said after it.
 struct Step {
-  bool tls = false;
-  std::string client;
-  std::string server;
+  enum class Kind { bytes, tls, wait } kind = Kind::bytes;
+  std::string client = {};
+  std::string server = {};
 };
 
 struct Script {
+  ServerSettings settings;
+  bool implicit_tls = false;
   std::vector<Step> steps;
+  std::vector<std::string> messages;
   bool closes = false;
 };
 
-Script parse(const std::string& text) {
-  Script script;
+void set(Script& script, const std::string& line) {
+  std::istringstream in(line);
+  std::string name;
+  std::uint64_t value = 0;
+  in >> name >> value;
+  ServerLimits& limits = script.settings.limits;
+  const auto number = static_cast<std::uint32_t>(value);
+  if (name == "sink")
+    script.settings = sink_settings();
+  else if (name == "implicit_tls")
+    script.implicit_tls = true;
+  else if (name == "strict")
+    script.settings.bare_newlines = BareNewlines::refuse;
+  else if (name == "no_dsn")
+    script.settings.offer_dsn = false;
+  else if (name == "no_starttls")
+    script.settings.offer_starttls = false;
+  else if (name == "message_bytes")
+    limits.message_bytes = value;
+  else if (name == "message_line_bytes")
+    limits.message_line_bytes = value;
+  else if (name == "command_line_bytes")
+    limits.command_line_bytes = value;
+  else if (name == "recipients")
+    limits.recipients = number;
+  else if (name == "messages")
+    limits.messages = number;
+  else if (name == "errors")
+    limits.errors = number;
+  else if (name == "errors_at_once")
+    limits.errors_at_once = number;
+  else if (name == "junk_commands")
+    limits.junk_commands = number;
+  else
+    FAIL("unknown setting: " << line);
+}
+
+Script parse(const std::string& text, const ServerSettings& settings, bool implicit_tls) {
+  Script script{settings, implicit_tls, {}, {}, false};
   script.steps.emplace_back();  // the greeting comes unasked
   std::istringstream in(text);
   for (std::string line; std::getline(in, line);) {
-    if (line.empty()) continue;
+    if (line.empty() || line.starts_with("#")) continue;
     REQUIRE(line.size() >= 2);
     std::string rest = line.size() > 3 ? line.substr(3) : "";
     const std::string kind = line.substr(0, 2);
-    if (kind == "S:") {
+    if (kind == "= ") {
+      set(script, line.substr(2));
+    } else if (kind == "S:") {
       script.steps.back().server += rest + "\r\n";
     } else if (kind == "X:") {
       script.closes = true;
-    } else if (kind == "T:") {
-      script.steps.push_back({true, "", ""});
+    } else if (kind == "M:") {
+      script.messages.push_back(unescape(rest));
+    } else if (kind == "T:" || kind == "W:") {
+      script.steps.push_back({kind == "T:" ? Step::Kind::tls : Step::Kind::wait});
     } else {
       REQUIRE_MESSAGE((kind == "C:" || kind == "C="), "bad script line: " << line);
-      if (script.steps.back().tls || !script.steps.back().server.empty()) script.steps.emplace_back();
+      if (script.steps.back().kind != Step::Kind::bytes || !script.steps.back().server.empty())
+        script.steps.emplace_back();
       script.steps.back().client += kind == "C:" ? rest + "\r\n" : unescape(rest);
     }
   }
   return script;
+}
+
+void turn(ScriptedServer& server, Step::Kind kind) {
+  if (kind == Step::Kind::tls) return server.handshake();
+  if (kind == Step::Kind::bytes) return;
+  REQUIRE(server.dialog.deadline() != never);
+  server.now = server.dialog.deadline();
+  server.dialog.on_timeout(server.now);
+  server.pump();
 }
 
 Outcome outcome_of(ScriptedServer& server) {
@@ -144,35 +217,34 @@ Outcome outcome_of(ScriptedServer& server) {
   return outcome;
 }
 
-// The client's bytes of one side of a handshake as one text.
-std::vector<std::string> phases(const Script& script) {
-  std::vector<std::string> all(1);
+// The client's bytes between two handshakes or waits as one text, each with what comes before it.
+std::vector<Step> phases(const Script& script) {
+  std::vector<Step> all(1);
   for (const Step& step : script.steps) {
-    if (step.tls) all.emplace_back();
-    all.back() += step.client;
+    if (step.kind != Step::Kind::bytes) all.push_back({step.kind});
+    all.back().client += step.client;
   }
   return all;
 }
 
 template <class Feed>
-Outcome replay(const ServerSettings& settings, const Script& script, bool implicit_tls, Feed feed) {
-  ScriptedServer server(settings, implicit_tls);
+Outcome replay(const Script& script, Feed feed) {
+  ScriptedServer server(script.settings, script.implicit_tls);
   auto parts = phases(script);
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (i > 0) server.handshake();
-    feed(server, i, parts[i]);
+    turn(server, parts[i].kind);
+    feed(server, i, parts[i].client);
   }
   return outcome_of(server);
 }
 
 }  // namespace
 
-Outcome play(const ServerSettings& settings, const std::string& text, bool implicit_tls) {
-  Script script = parse(text);
-  ScriptedServer server(settings, implicit_tls);
+static Outcome play(const Script& script) {
+  ScriptedServer server(script.settings, script.implicit_tls);
   std::string expected;
   for (const Step& step : script.steps) {
-    if (step.tls) server.handshake();
+    turn(server, step.kind);
     CAPTURE(step.client);
     server.feed(step.client);
     CHECK(server.said.substr(std::min(expected.size(), server.said.size())) == step.server);
@@ -181,19 +253,18 @@ Outcome play(const ServerSettings& settings, const std::string& text, bool impli
   Outcome stepwise = outcome_of(server);
   CHECK((stepwise.wants == Want::close) == script.closes);
 
-  CHECK(replay(settings, script, implicit_tls,
-               [](ScriptedServer& s, std::size_t, const std::string& bytes) { s.feed(bytes); }) == stepwise);
-  CHECK(replay(settings, script, implicit_tls, [](ScriptedServer& s, std::size_t, const std::string& bytes) {
+  CHECK(replay(script, [](ScriptedServer& s, std::size_t, const std::string& bytes) { s.feed(bytes); }) ==
+        stepwise);
+  CHECK(replay(script, [](ScriptedServer& s, std::size_t, const std::string& bytes) {
           for (char c : bytes) s.feed(std::string_view(&c, 1));
         }) == stepwise);
   auto parts = phases(script);
   for (std::size_t phase = 0; phase < parts.size(); ++phase) {
-    for (std::size_t cut = 1; cut < parts[phase].size(); ++cut) {
-      Outcome again = replay(settings, script, implicit_tls,
-                             [&](ScriptedServer& s, std::size_t i, const std::string& bytes) {
-                               s.feed(i == phase ? bytes.substr(0, cut) : bytes);
-                               if (i == phase) s.feed(bytes.substr(cut));
-                             });
+    for (std::size_t cut = 1; cut < parts[phase].client.size(); ++cut) {
+      Outcome again = replay(script, [&](ScriptedServer& s, std::size_t i, const std::string& bytes) {
+        s.feed(i == phase ? bytes.substr(0, cut) : bytes);
+        if (i == phase) s.feed(bytes.substr(cut));
+      });
       if (again == stepwise) continue;
       CAPTURE(cut);
       REQUIRE(again.said == stepwise.said);
@@ -202,6 +273,19 @@ Outcome play(const ServerSettings& settings, const std::string& text, bool impli
     }
   }
   return stepwise;
+}
+
+Outcome play(const ServerSettings& settings, const std::string& text, bool implicit_tls) {
+  return play(parse(text, settings, implicit_tls));
+}
+
+void play_file(const std::string& path) {
+  std::ifstream in(path);
+  std::stringstream text;
+  text << in.rdbuf();
+  REQUIRE_MESSAGE(!text.str().empty(), path << " cannot be read");
+  const Script script = parse(text.str(), submission_settings(), false);
+  CHECK(play(script).taken == script.messages);
 }
 
 }  // namespace relay::wire

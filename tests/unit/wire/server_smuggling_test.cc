@@ -60,7 +60,7 @@ TEST_CASE("server: smuggling: a stray CR in a command hides no second command") 
        "C= MAIL FROM:<a@b.test>\\rRCPT TO:<c@d.test>\\r\\n\n"
        "S: 501 5.5.2 Syntax error after the path\n"
        "C= NOOP\\rMAIL FROM:<a@b.test>\\r\\n\n"
-       "S: 500 5.5.2 Command not recognized\n"
+       "S: 500 5.5.2 Control character in a command\n"
        "C: RCPT TO:<c@d.test>\n"
        "S: 503 5.5.1 MAIL first\n");
 }

@@ -15,6 +15,7 @@ ServerSettings timed() {
   settings.limits.greeting_timeout = minutes(1);
   settings.limits.command_timeout = minutes(2);
   settings.limits.data_timeout = minutes(3);
+  settings.limits.rate_grace = minutes(10);
   return settings;
 }
 
@@ -188,7 +189,7 @@ TEST_CASE("server: going down before the greeting or in AUTH") {
   CHECK(server.said == going_down);
   CHECK(server.dialog.wants() == Want::close);
 
-  ServerDialog fresh(timed(), server);
+  ServerDialog fresh(std::make_shared<const ServerSettings>(timed()), server);
   fresh.shut_down(server.now);
   fresh.on_open({"192.0.2.1", 1}, nullptr, server.now);
   CHECK(fresh.output().take_text() == going_down);

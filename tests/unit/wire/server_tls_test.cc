@@ -12,11 +12,15 @@ std::string ehlo(const std::string& offer) {
   return "C: EHLO x\n"
          "S: 250-mx.test\n"
          "S: 250-PIPELINING\n"
-         "S: 250-SIZE 1000\n" +
+         "S: 250-SIZE 1000\n"
+         "S: 250-LIMITS MAILMAX=10000 RCPTMAX=3\n" +
          (offer.empty() ? "" : "S: 250-" + offer + "\n") +
+         "S: 250-DSN\n"
          "S: 250-ENHANCEDSTATUSCODES\n"
          "S: 250-8BITMIME\n"
-         "S: 250 SMTPUTF8\n";
+         "S: 250-SMTPUTF8\n"
+         "S: 250-CHUNKING\n"
+         "S: 250 HELP\n";
 }
 const std::string greeting = "S: 220 mx.test ESMTP ready\n";
 const std::string start = "C: STARTTLS\nS: 220 2.0.0 Ready to start TLS\nT:\n";
@@ -44,11 +48,15 @@ TEST_CASE("server: STARTTLS forgets the transaction and who has authenticated") 
                      "S: 250-mx.test\n"
                      "S: 250-PIPELINING\n"
                      "S: 250-SIZE 1000\n"
+                     "S: 250-LIMITS MAILMAX=10000 RCPTMAX=3\n"
                      "S: 250-STARTTLS\n"
                      "S: 250-AUTH PLAIN LOGIN\n"
+                     "S: 250-DSN\n"
                      "S: 250-ENHANCEDSTATUSCODES\n"
                      "S: 250-8BITMIME\n"
-                     "S: 250 SMTPUTF8\n"
+                     "S: 250-SMTPUTF8\n"
+                     "S: 250-CHUNKING\n"
+                     "S: 250 HELP\n"
                      "C: AUTH PLAIN AGFwcABzZWNyZXQ=\n"
                      "S: 235 2.7.0 Authentication successful\n"
                      "C: MAIL FROM:<a@b.test>\n"
