@@ -39,7 +39,8 @@ struct HttpListener {
 struct Submission {
   std::vector<SubmissionListener> listeners;
   std::uint32_t connections = 2000;  // at once on one loop; more are told 421, so that descriptors last
-  wire::ServerLimits limits;         // recipients and message_bytes come from Config::intake
+  wire::BareNewlines bare_newlines = wire::BareNewlines::normalise;
+  wire::ServerLimits limits;  // recipients and message_bytes come from Config::intake
 };
 
 struct Http {

@@ -58,11 +58,26 @@ void read_submission(Section s, Submission& submission) {
   });
   auto& limits = submission.limits;
   s.number("connections", submission.connections, 1u, many);
+  static constexpr Choice<wire::BareNewlines> newlines[] = {{"normalise", wire::BareNewlines::normalise},
+                                                            {"strict", wire::BareNewlines::refuse}};
+  s.choice("bare_newlines", submission.bare_newlines, newlines);
+  s.size("command_size", limits.command_line_bytes, n<std::size_t>(1 * KiB), n<std::size_t>(64 * KiB));
+  s.size("auth_size", limits.auth_line_bytes, n<std::size_t>(1 * KiB), n<std::size_t>(64 * KiB));
+  s.size("message_line_size", limits.message_line_bytes, n<std::size_t>(1 * KiB), n<std::size_t>(1 * GiB));
+  s.number("messages", limits.messages, 1u, 1'000'000'000u);
   s.number("errors", limits.errors, 1u, 1000u);
+  s.number("errors_at_once", limits.errors_at_once, 0u, 1000u);
+  s.duration("error_delay", limits.error_delay, Duration::zero(), minutes(1));
+  s.number("junk_commands", limits.junk_commands, 1u, many);
   s.number("auth_failures", limits.auth_failures, 1u, 100u);
   s.duration("greeting_timeout", limits.greeting_timeout, seconds(1), hours(1));
   s.duration("command_timeout", limits.command_timeout, seconds(1), hours(1));
   s.duration("data_timeout", limits.data_timeout, seconds(1), hours(1));
+  s.duration("message_timeout", limits.message_timeout, seconds(1), days);
+  s.number("least_rate", limits.least_rate, 1u, 1'000'000'000u);
+  s.duration("rate_grace", limits.rate_grace, seconds(1), hours(1));
+  s.duration("pressed_timeout", limits.pressed_timeout, seconds(1), hours(1));
+  s.number("pressed_errors", limits.pressed_errors, 0u, 1000u);
 }
 
 void read_http(Section s, Http& http, api::ApiSettings& api) {

@@ -17,6 +17,7 @@ constexpr Duration finish_pause = 20ms;  // between two looks whether everything
 wire::ServerSettings server_settings(const conf::Config& config) {
   wire::ServerSettings settings;
   settings.host_name = config.host_name;
+  settings.bare_newlines = config.submission.bare_newlines;
   settings.limits = config.submission.limits;
   settings.limits.recipients = config.intake.recipients;
   settings.limits.message_bytes = config.intake.message_bytes;
