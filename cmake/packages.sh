@@ -10,7 +10,7 @@ BUILD_PACKAGES=(
 )
 RUN_PACKAGES=(openssl curl ca-certificates)  # ./run makes a certificate and shows how to send with curl
 TEST_PACKAGES=(
-  doctest-dev mandoc git python3 python3-pytest python3-prometheus-client swaks libnet-ssleay-perl msmtp libphp-phpmailer php-cli php-mysql
+  doctest-dev mandoc git python3 python3-pytest python3-prometheus-client swaks haproxy libnet-ssleay-perl msmtp libphp-phpmailer php-cli php-mysql
   mariadb-server-core mariadb-client wordpress
   libfuse3-dev mount e2fsprogs xfsprogs btrfs-progs  # a disk whose power is cut, and file systems on it
 )

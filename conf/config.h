@@ -28,12 +28,14 @@ struct SubmissionListener {
   std::string address;  // of one interface, or 0.0.0.0 or ::
   std::uint16_t port = 0;
   Tls tls = Tls::starttls;
+  std::vector<std::string> proxy_from = {};  // ranges: who comes from there has to begin with a PROXY header
 };
 
 struct HttpListener {
   std::string address;
   std::uint16_t port = 0;
   bool tls = false;
+  std::vector<std::string> proxy_from = {};  // as for SubmissionListener
 };
 
 struct Submission {

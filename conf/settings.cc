@@ -54,6 +54,7 @@ void read_submission(Section s, Submission& submission) {
     SubmissionListener listener;
     read_endpoint(item, listener.address, listener.port);
     item.choice("tls", listener.tls, ways);
+    item.list("proxy_from", listener.proxy_from, check_address_range);
     submission.listeners.push_back(std::move(listener));
   });
   auto& limits = submission.limits;
@@ -85,6 +86,7 @@ void read_http(Section s, Http& http, api::ApiSettings& api) {
     HttpListener listener;
     read_endpoint(item, listener.address, listener.port);
     item.yes_no("tls", listener.tls);
+    item.list("proxy_from", listener.proxy_from, check_address_range);
     http.listeners.push_back(std::move(listener));
   });
   auto& limits = http.limits;
@@ -103,6 +105,7 @@ void read_sessions(Section s, net::SessionLimits& limits) {
   s.duration("write_timeout", limits.write_timeout, seconds(1), hours(1));
   s.duration("handshake_timeout", limits.handshake_timeout, seconds(1), hours(1));
   s.duration("linger_timeout", limits.linger_timeout, Duration::zero(), minutes(10));
+  s.duration("proxy_timeout", limits.proxy_timeout, seconds(1), hours(1));
 }
 
 void read_spool(Section s, Config& c) {

@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "mta/base/log.h"
+#include "mta/base/network.h"
 #include "relay-api/auth.h"
 #include "relay-api/router.h"
 

@@ -1,9 +1,5 @@
 #include "relay-api/router.h"
 
-#include <algorithm>
-
-#include "mta/base/network.h"
-
 namespace relay::api {
 namespace {
 
@@ -55,15 +51,6 @@ Match match(std::span<const Route> routes, Door door, std::string_view method, s
     found.allow += route.method == "GET" ? "GET, HEAD" : route.method;
   }
   return found;
-}
-
-bool within(std::span<const std::string> ranges, std::string_view address) {
-  const auto one = [&](std::string_view range) {
-    if (range == "loopback") return Network::loopback(address);
-    const auto network = Network::parse(range);
-    return network && network->contains(address);
-  };
-  return std::ranges::any_of(ranges, one);
 }
 
 void Answer::json(int status, std::string body) {

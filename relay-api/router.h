@@ -41,9 +41,6 @@ struct Call {
   std::shared_ptr<Answer> answer;
 };
 
-// Who is within `ranges`, which are as in ApiSettings::metrics_from.
-bool within(std::span<const std::string> ranges, std::string_view address);
-
 // What handlers work with; one an Api. A handler that answers later may keep `call`, never `service`.
 struct Service {
   Api::Ports ports;

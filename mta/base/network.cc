@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <string>
 
 namespace relay {
 namespace {
@@ -59,6 +58,15 @@ bool Network::contains(std::string_view address) const {
   if (!bytes) return false;
   clear_behind(*bytes, bits_);
   return *bytes == prefix_;
+}
+
+bool within(std::span<const std::string> ranges, std::string_view address) {
+  const auto one = [&](std::string_view range) {
+    if (range == "loopback") return Network::loopback(address);
+    const auto network = Network::parse(range);
+    return network && network->contains(address);
+  };
+  return std::ranges::any_of(ranges, one);
 }
 
 }  // namespace relay

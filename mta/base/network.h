@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
-#include <vector>
 
 namespace relay {
 
@@ -21,5 +21,8 @@ class Network {
   std::array<std::uint8_t, 16> prefix_{};
   unsigned bits_ = 128;
 };
+
+// Whether an address is in one of the ranges, each as Network::parse takes it, or "loopback".
+bool within(std::span<const std::string> ranges, std::string_view address);
 
 }  // namespace relay

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "mta/base/log.h"
+#include "mta/main/proxied.h"
 
 namespace relay {
 namespace {
@@ -21,7 +22,7 @@ void turn_away(int fd, bool tls) {
 
 }  // namespace
 
-void HttpService::take(int fd, const wire::PeerInfo& peer, bool tls, api::Door door) {
+void HttpService::take(int fd, const wire::PeerInfo& peer, bool tls, bool proxied, api::Door door) {
   // The administrator is let in even when applications have taken every place.
   const bool full = open() >= connections_ && door == api::Door::application;
   if (full || going_down_) {
@@ -30,8 +31,10 @@ void HttpService::take(int fd, const wire::PeerInfo& peer, bool tls, api::Door d
     return turn_away(fd, tls);
   }
   counts_.begin();
-  sessions_.adopt(fd, std::make_unique<net::HttpDialog>(limits_, &api::Api::problem), tls ? tls_ : nullptr,
-                  tls, [this, door](net::SessionId id) { progress(id, door); });
+  net::Incoming incoming{.fd = fd, .peer = peer};
+  if (proxied) incoming.on_header = proxy_header("http", peer);
+  sessions_.adopt(std::move(incoming), std::make_unique<net::HttpDialog>(limits_, &api::Api::problem),
+                  tls ? tls_ : nullptr, tls, [this, door](net::SessionId id) { progress(id, door); });
 }
 
 net::HttpDialog* HttpService::dialog(net::SessionId id) {

@@ -28,7 +28,8 @@ class HttpService {
         tls_(std::move(tls)) {}
 
   // Takes the descriptor; over the limit an application is told 503 and let go.
-  void take(int fd, const wire::PeerInfo& peer, bool tls, api::Door door);
+  // `proxied`: a PROXY header comes first and says who the client is.
+  void take(int fd, const wire::PeerInfo& peer, bool tls, bool proxied, api::Door door);
   void shut_down();  // idle connections are closed, the others after their answer
   // Every connection at once; for the end of the loop.
   void close_all() { sessions_.close_all(); }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mta/base/log.h"
+#include "mta/main/proxied.h"
 
 namespace relay {
 namespace {
@@ -47,15 +48,17 @@ SmtpService::SmtpService(Ports ports, wire::ServerSettings settings, std::uint32
       tls_(std::move(tls)),
       policy_(ports.intake) {}
 
-void SmtpService::take(int fd, const wire::PeerInfo& peer, bool implicit_tls) {
+void SmtpService::take(int fd, const wire::PeerInfo& peer, bool implicit_tls, bool proxied) {
   if (open() >= connections_ || going_down_) {
     counts_.turn_away();
     log::warn("smtp: {} turned away: {} connections are open", peer.address, open());
     return turn_away(fd, settings_->host_name, implicit_tls);
   }
   counts_.begin();
-  sessions_.adopt(fd, std::make_unique<wire::ServerDialog>(settings_, policy_), tls_, implicit_tls,
-                  [this](net::SessionId id) { progress(id); });
+  net::Incoming incoming{.fd = fd, .peer = peer};
+  if (proxied) incoming.on_header = proxy_header("smtp", peer);
+  sessions_.adopt(std::move(incoming), std::make_unique<wire::ServerDialog>(settings_, policy_), tls_,
+                  implicit_tls, [this](net::SessionId id) { progress(id); });
 }
 
 wire::ServerDialog* SmtpService::dialog(net::SessionId id) {

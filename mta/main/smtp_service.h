@@ -42,7 +42,8 @@ class SmtpService {
               const net::SessionLimits& session_limits, std::shared_ptr<net::TlsContext> tls);
 
   // Takes the descriptor; over the limit the client is told 421 and let go.
-  void take(int fd, const wire::PeerInfo& peer, bool implicit_tls);
+  // `proxied`: a PROXY header comes first and says who the client is.
+  void take(int fd, const wire::PeerInfo& peer, bool implicit_tls, bool proxied);
   // 421 to every session that is between transactions; the others finish theirs.
   void shut_down();
   // Every connection at once; for the end of the loop.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "mta/base/log.h"
+#include "mta/base/network.h"
 
 namespace relay {
 namespace {
@@ -70,23 +71,23 @@ Result<void> Worker::keep(Result<std::unique_ptr<net::Listener>> listener) {
 Result<void> Worker::listen(bool administration) {
   for (const auto& at : shared_.config.submission.listeners) {
     bool implicit = at.tls == conf::SubmissionListener::Tls::implicit;
-    auto kept = keep(net::Listener::tcp(
-        loop_, at.address, at.port,
-        [this, implicit](int fd, const wire::PeerInfo& peer) { smtp_.take(fd, peer, implicit); }));
+    auto kept = keep(net::Listener::tcp(loop_, at.address, at.port,
+                                        [this, &at, implicit](int fd, const wire::PeerInfo& peer) {
+                                          smtp_.take(fd, peer, implicit, within(at.proxy_from, peer.address));
+                                        }));
     if (!kept) return kept;
   }
   for (const auto& at : shared_.config.http.listeners) {
-    bool tls = at.tls;
     auto kept =
-        keep(net::Listener::tcp(loop_, at.address, at.port, [this, tls](int fd, const wire::PeerInfo& peer) {
-          http_.take(fd, peer, tls, api::Door::application);
+        keep(net::Listener::tcp(loop_, at.address, at.port, [this, &at](int fd, const wire::PeerInfo& peer) {
+          http_.take(fd, peer, at.tls, within(at.proxy_from, peer.address), api::Door::application);
         }));
     if (!kept) return kept;
   }
   if (administration && !shared_.config.admin_socket.empty()) {
     return keep(
         net::Listener::local(loop_, shared_.config.admin_socket, [this](int fd, const wire::PeerInfo& peer) {
-          http_.take(fd, peer, false, api::Door::administration);
+          http_.take(fd, peer, false, false, api::Door::administration);
         }));
   }
   return {};

@@ -98,9 +98,12 @@ void Link::break_off(std::string why) {
 
 void Link::send_fin() { ::shutdown(socket_.get(), SHUT_WR); }
 
-Link::Received Link::receive(std::span<char> buffer) {
+Link::Received Link::receive(std::span<char> buffer) { return receive(buffer, 0); }
+Link::Received Link::peek(std::span<char> buffer) { return receive(buffer, MSG_PEEK); }
+
+Link::Received Link::receive(std::span<char> buffer, int flags) {
   while (true) {
-    const ssize_t n = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+    const ssize_t n = ::recv(socket_.get(), buffer.data(), buffer.size(), flags);
     if (n > 0) return {Received::Kind::bytes, {buffer.data(), static_cast<std::size_t>(n)}, {}};
     if (n == 0) return {Received::Kind::end_of_file, {}, {}};
     if (errno == EINTR) continue;

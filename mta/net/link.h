@@ -39,6 +39,7 @@ class Link {
   bool watches_reads() const;
 
   void take(wire::Output& output) { outbox_.take(output); }
+  void append(std::string text) { outbox_.append(std::move(text)); }
   bool has_unsent() const { return !outbox_.empty() || !wire_.empty(); }
   std::size_t owned_bytes() const { return outbox_.owned_bytes() + wire_.owned_bytes(); }
   // Sends until all is sent, the socket takes no more (blocked()), the link breaks (broken()), or about
@@ -56,12 +57,14 @@ class Link {
     std::string error;
   };
   Received receive(std::span<char> buffer);
+  Received peek(std::span<char> buffer);  // the same, but it stays there
 
   void start_tls(std::unique_ptr<TlsEngine> engine);
   TlsEngine* tls() { return engine_.get(); }
   void pull_tls();  // what the engine itself has to say (handshake, alert) becomes unsent
 
  private:
+  Received receive(std::span<char> buffer, int flags);
   bool encrypt_block();
   std::size_t write_some(Outbox& from);
   void break_off(std::string why);

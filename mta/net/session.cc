@@ -101,11 +101,12 @@ SessionTable::SessionTable(UvLoop& loop, SessionLimits limits)
     : impl_(std::make_unique<Impl>(loop, limits)) {}
 SessionTable::~SessionTable() = default;
 
-SessionId SessionTable::adopt(int fd, std::unique_ptr<wire::Dialog> dialog, std::shared_ptr<TlsContext> tls,
-                              bool implicit, Progress progress) {
-  Socket socket(fd);
-  send_at_once(fd);
+SessionId SessionTable::adopt(Incoming incoming, std::unique_ptr<wire::Dialog> dialog,
+                              std::shared_ptr<TlsContext> tls, bool implicit, Progress progress) {
+  Socket socket(incoming.fd);
+  send_at_once(incoming.fd);
   SessionMachine::Parts parts;
+  parts.incoming = std::move(incoming);
   parts.dialog = std::move(dialog);
   parts.tls = std::move(tls);
   parts.progress = std::move(progress);

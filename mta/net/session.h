@@ -17,8 +17,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "mta/base/result.h"
 #include "mta/net/dialer.h"
 #include "mta/net/tls.h"
 #include "mta/net/uv_loop.h"
@@ -31,6 +33,21 @@ struct SessionLimits {
   Duration write_timeout = std::chrono::minutes(5);
   Duration handshake_timeout = std::chrono::seconds(60);  // TLS, from its start
   Duration linger_timeout = std::chrono::seconds(5);      // for the peer's end after ours, input discarded
+  Duration proxy_timeout = std::chrono::seconds(10);      // for a PROXY header, from the connection's start:
+                                                          // a balancer sends it with the first segment
+};
+
+// An accepted connection, non-blocking.
+struct Incoming {
+  // Told the client's address as the PROXY header has it (`peer` if it names none), or why there is no
+  // header: the connection is closed then. An answer turns the client away: it is sent unless TLS has to come
+  // first, and the connection is closed.
+  using OnHeader = std::move_only_function<std::optional<std::string>(const Result<wire::PeerInfo>& client)>;
+
+  int fd = -1;
+  wire::PeerInfo peer;
+  OnHeader on_header = {};          // set: a PROXY header comes before all else (wire/proxy_header.h)
+  std::shared_ptr<void> kept = {};  // until the socket is closed, which can be after the dialog's end
 };
 
 class SessionTable {
@@ -41,10 +58,9 @@ class SessionTable {
   using Id = SessionId;
   using Progress = std::move_only_function<void(Id)>;
 
-  // Takes an accepted socket, non-blocking. `tls`: for implicit TLS at once if implicit, else for STARTTLS;
-  // null without.
-  Id adopt(int fd, std::unique_ptr<wire::Dialog> dialog, std::shared_ptr<TlsContext> tls, bool implicit,
-           Progress progress);
+  // `tls`: for implicit TLS at once if implicit, else for STARTTLS; null without.
+  Id adopt(Incoming incoming, std::unique_ptr<wire::Dialog> dialog, std::shared_ptr<TlsContext> tls,
+           bool implicit, Progress progress);
   Id connect(const Target& target, std::unique_ptr<wire::Dialog> dialog, std::shared_ptr<TlsContext> tls,
              Progress progress);
   wire::Dialog* dialog(Id id);

@@ -48,14 +48,25 @@ void SessionMachine::begin() {
   if (!link_) return end(Closed::Why::connect_failed, connect_error_);
   if (parts_.client) {
     phase_ = Phase::connecting;
+  } else if (parts_.incoming.on_header) {
+    await_header();
   } else if (parts_.implicit_tls) {
     start_handshake();
   } else {
-    phase_ = Phase::open;
-    opened_ = true;
-    parts_.dialog->on_open(peer_of(link_->fd()), nullptr, now());
-    call_progress();
+    open();
   }
+}
+
+// Without TLS.
+void SessionMachine::open() {
+  phase_ = Phase::open;
+  opened_ = true;
+  parts_.dialog->on_open(peer(), nullptr, now());
+  call_progress();
+}
+
+wire::PeerInfo SessionMachine::peer() const {
+  return parts_.client ? peer_of(link_->fd()) : parts_.incoming.peer;
 }
 
 void SessionMachine::on_event(Link::Event event) {
@@ -63,6 +74,7 @@ void SessionMachine::on_event(Link::Event event) {
     case Phase::fresh:
     case Phase::gone: return;
     case Phase::connecting: on_connected(); break;
+    case Phase::proxying: read_header(event.error); break;
     case Phase::lingering: discard_input(); break;
     case Phase::flushing: link_->unblock(); break;
     case Phase::handshaking:
@@ -82,10 +94,7 @@ void SessionMachine::on_event(Link::Event event) {
 void SessionMachine::on_connected() {
   if (const int error = pending_error(link_->fd()); error != 0)
     return end(Closed::Why::connect_failed, reason(error));
-  phase_ = Phase::open;
-  opened_ = true;
-  parts_.dialog->on_open(peer_of(link_->fd()), nullptr, now());
-  call_progress();
+  open();
 }
 
 bool SessionMachine::may_read() const {
@@ -134,7 +143,7 @@ void SessionMachine::on_established() {
   if (std::exchange(opened_, true))
     parts_.dialog->on_tls(info, now());
   else
-    parts_.dialog->on_open(peer_of(link_->fd()), &info, now());
+    parts_.dialog->on_open(peer(), &info, now());
   call_progress();
 }
 
@@ -166,6 +175,7 @@ void SessionMachine::on_timer() {
   const Instant at = now();
   if (phase_deadline_ <= at) {
     if (phase_ == Phase::lingering) return vanish();
+    if (phase_ == Phase::proxying) return no_header("it was not there in time");
     end(Closed::Why::tls_failed,
         fmt::format("the handshake was not done within {} s",
                     std::chrono::ceil<std::chrono::seconds>(host_.limits.handshake_timeout).count()));

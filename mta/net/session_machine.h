@@ -1,7 +1,8 @@
 // SessionMachine: one session of a SessionTable: what happens to its dialog when its link, its timer or its
 // owner has something for it. See session.h for the rules it keeps.
 //
-// Phases: fresh -> [connecting ->] [handshaking ->] open <-> handshaking (STARTTLS) -> flushing -> lingering
+// Phases: fresh -> [connecting | proxying ->] [handshaking ->] open <-> handshaking (STARTTLS) -> flushing ->
+// lingering
 // -> gone. From flushing on the dialog is over. The machine never destroys itself: it asks to be buried, and
 // the table does so when the call stack has left it.
 #pragma once
@@ -13,6 +14,7 @@
 
 #include "mta/net/link.h"
 #include "mta/net/session.h"
+#include "mta/wire/proxy_header.h"
 
 namespace relay::net {
 
@@ -33,6 +35,7 @@ class SessionMachine {
     std::unique_ptr<wire::Dialog> dialog;
     std::shared_ptr<TlsContext> tls;
     SessionTable::Progress progress;
+    Incoming incoming;  // of a server; its descriptor has moved to the socket
     bool client = false;
     bool implicit_tls = false;
     std::string host_name;  // for SNI
@@ -51,11 +54,13 @@ class SessionMachine {
   void resume();
 
  private:
-  enum class Phase { fresh, connecting, handshaking, open, flushing, lingering, gone };
+  enum class Phase { fresh, connecting, proxying, handshaking, open, flushing, lingering, gone };
 
   Instant now() const { return host_.loop.now(); }
   void later();
   void begin();
+  void open();
+  wire::PeerInfo peer() const;
   void on_event(Link::Event event);
   void on_connected();
   void on_timer();
@@ -66,6 +71,12 @@ class SessionMachine {
   void on_established();
   bool deliver_plain();
   void discard_input();
+  // The PROXY header (session_proxy.cc).
+  void await_header();
+  void read_header(bool error);
+  void on_header(const wire::ProxyHeader& header);
+  void no_header(std::string why);
+  void turn_away(std::string_view text);
   // After every event: send, act on what the dialog wants, watch, arm the timer.
   void settle();
   bool send(std::size_t& left);
@@ -90,6 +101,7 @@ class SessionMachine {
   std::optional<Link> link_;
   std::string connect_error_;
   Phase phase_ = Phase::fresh;
+  std::string header_;   // of the PROXY protocol, while it is not whole
   bool opened_ = false;  // on_open was called
   bool over_ = false;
   bool later_asked_ = false;

@@ -69,6 +69,7 @@ bool SessionMachine::pull_output() {
 bool SessionMachine::act() {
   switch (phase_) {
     case Phase::fresh:
+    case Phase::proxying:
     case Phase::lingering:
     case Phase::gone: return false;
     case Phase::flushing: finish_close(); return true;
@@ -111,6 +112,7 @@ void SessionMachine::watch() {
     case Phase::connecting: return link_->watch(false, true);
     case Phase::handshaking:
     case Phase::open: return link_->watch(may_read() || (link_->watches_reads() && !input_waits_), write);
+    case Phase::proxying:
     case Phase::lingering: return link_->watch(true, false);
     case Phase::fresh:
     case Phase::flushing:

@@ -51,7 +51,7 @@ class Sink {
   Result<void> listen() {
     if (auto free = net::Listener::check_free(options_.address, options_.port); !free) return free;
     auto listener = net::Listener::tcp(loop_, options_.address, options_.port,
-                                       [this](int fd, const wire::PeerInfo&) { take(fd); });
+                                       [this](int fd, const wire::PeerInfo& peer) { take(fd, peer); });
     if (!listener) return std::unexpected(listener.error());
     listener_ = std::move(*listener);
     return {};
@@ -79,9 +79,9 @@ class Sink {
     return std::make_shared<const wire::ServerSettings>(std::move(settings));
   }
 
-  void take(int fd) {
-    sessions_.adopt(fd, std::make_unique<wire::ServerDialog>(settings_, policy_), tls_, false,
-                    [this](net::SessionId id) { progress(id); });
+  void take(int fd, const wire::PeerInfo& peer) {
+    sessions_.adopt({.fd = fd, .peer = peer}, std::make_unique<wire::ServerDialog>(settings_, policy_), tls_,
+                    false, [this](net::SessionId id) { progress(id); });
   }
 
   void progress(net::SessionId id) {

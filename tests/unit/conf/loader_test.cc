@@ -60,7 +60,7 @@ TEST_CASE("values reach the settings they name") {
 loops: 3
 log: {level: debug, timestamps: false}
 http:
-  listen: [{address: "::1", port: 8025, tls: true}]
+  listen: [{address: "::1", port: 8025, tls: true, proxy_from: [loopback, 192.0.2.0/24]}]
   idle_timeout: 2m
 limits: {message_size: 60MB, recipients: 250}
 routes:
@@ -83,6 +83,8 @@ delivery:
   CHECK_FALSE(c.log.timestamps);
   CHECK(c.http.listeners.at(0).address == "::1");
   CHECK(c.http.listeners.at(0).tls);
+  CHECK(c.http.listeners.at(0).proxy_from == std::vector<std::string>{"loopback", "192.0.2.0/24"});
+  CHECK(c.submission.listeners.at(0).proxy_from.empty());
   CHECK(c.http.limits.idle_timeout == std::chrono::minutes(2));
   CHECK(c.intake.message_bytes == 60'000'000);
   CHECK(c.submission.limits.message_bytes == 60'000'000);
@@ -134,6 +136,8 @@ TEST_CASE("every fault is refused with line, key and reason") {
       {"http:\n  listen:\n    - {port: 1}", 10, "http.listen[0].address", "must be set"},
       {"http:\n  listen:\n    - {address: localhost, port: 1}", 10, "http.listen[0].address",
        "is not an IP address"},
+      {"http:\n  listen:\n    - {address: 127.0.0.1, port: 1, proxy_from: [haproxy]}", 10,
+       "http.listen[0].proxy_from[0]", "is neither ADDRESS"},
       {"http:\n  listen:\n    - {address: 127.0.0.1, port: 70000}", 10, "http.listen[0].port",
        "70000 is not between 1 and 65535"},
       {"http:\n  listen:\n    - 8025", 10, "http.listen[0]", "must be a mapping"},

@@ -26,6 +26,7 @@ class TestDialog final : public wire::Dialog {
   struct Seen {
     bool opened = false;
     bool opened_with_tls = false;
+    wire::PeerInfo peer;
     int tls = 0;
     int timeouts = 0;
     int sent = 0;
@@ -44,8 +45,9 @@ class TestDialog final : public wire::Dialog {
   OnBytes bytes;
 
   ~TestDialog() override { seen->destroyed = true; }
-  void on_open(const wire::PeerInfo&, const wire::TlsInfo* info, Instant) override {
+  void on_open(const wire::PeerInfo& peer, const wire::TlsInfo* info, Instant) override {
     seen->opened = true;
+    seen->peer = peer;
     seen->opened_with_tls = info != nullptr;
     if (opened) opened(*this);
   }
@@ -90,8 +92,8 @@ class Net {
   void serve(std::function<std::unique_ptr<TestDialog>()> make, std::shared_ptr<TlsContext> tls = nullptr,
              bool implicit = false, const std::string& address = "127.0.0.1",
              std::function<void(SessionId)> progress = {}) {
-    auto made = Listener::tcp(loop, address, 0, [=, this](int fd, const wire::PeerInfo&) {
-      accepted.push_back(table.adopt(fd, make(), tls, implicit, [=](SessionId id) {
+    auto made = Listener::tcp(loop, address, 0, [=, this](int fd, const wire::PeerInfo& peer) {
+      accepted.push_back(table.adopt({.fd = fd, .peer = peer}, make(), tls, implicit, [=](SessionId id) {
         if (progress) progress(id);
       }));
     });
