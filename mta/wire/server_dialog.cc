@@ -77,6 +77,7 @@ void ServerDialog::on_tls(const TlsInfo& tls, Instant now) {
   RELAY_ASSERT(impl_->state == State::tls);
   impl_->tls = tls;
   impl_->helo.clear();
+  impl_->extended = true;
   impl_->who.reset();
   impl_->reset_transaction();
   impl_->rest(now);

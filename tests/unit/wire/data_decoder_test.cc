@@ -190,3 +190,65 @@ TEST_CASE("data_decoder: no segment is much longer than the others") {
     }
   }
 }
+
+namespace {
+
+// Chunks of these sizes, then finish().
+std::string chunked(const std::string& bytes, std::size_t first, std::size_t then, DataDecoder& decoder) {
+  for (std::size_t at = 0, piece = first; at < bytes.size(); at += piece, piece = then) {
+    const std::string_view part = std::string_view(bytes).substr(at, piece);
+    REQUIRE(decoder.feed(part) == part.size());
+    if (then == std::string::npos && piece == then) break;
+  }
+  decoder.finish();
+  return decoder.take()->flatten();
+}
+
+}  // namespace
+
+TEST_CASE("data_decoder: chunks: dots mean nothing, line ends are made right, however they are cut") {
+  const struct {
+    std::string bytes, content;
+    bool bare = false;
+    std::uint64_t longest = 0;
+  } cases[] = {
+      {"", "", false, 0},
+      {"a\r\n", "a\r\n", false, 3},
+      {"a", "a\r\n", false, 3},
+      {"\r\n.\r\n", "\r\n.\r\n", false, 3},
+      {"..\r\n.x\r\n", "..\r\n.x\r\n", false, 4},
+      {"a\nb\rc", "a\r\nb\r\nc\r\n", true, 3},
+      {"a\r", "a\r\n", true, 3},
+      {"a\r\r\n", "a\r\n\r\n", true, 3},
+      {"\n\r", "\r\n\r\n", true, 2},
+      {"abcdef\r\ngh", "abcdef\r\ngh\r\n", false, 8},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.bytes);
+    for (std::size_t cut = 1; cut <= c.bytes.size() + 1; ++cut) {
+      for (const std::size_t then : {std::size_t{1}, std::string::npos}) {
+        DataDecoder decoder(1000, DataDecoder::Framing::chunks);
+        CHECK(chunked(c.bytes, cut, then, decoder) == c.content);
+        CHECK(decoder.bare() == c.bare);
+        CHECK(decoder.longest_line() == c.longest);
+      }
+    }
+  }
+}
+
+TEST_CASE("data_decoder: what stands alone, NULs and the longest line are told") {
+  const auto told = [](const std::string& stream) {
+    DataDecoder decoder(1000);
+    REQUIRE(decoder.feed(stream) == stream.size());
+    REQUIRE(decoder.done());
+    return std::string(decoder.bare() ? "bare " : "") + (decoder.nul() ? "nul " : "") +
+           std::to_string(decoder.longest_line());
+  };
+  CHECK(told(".\r\n") == "0");
+  CHECK(told("abc\r\nabcde\r\n.\r\n") == "7");
+  CHECK(told("..\r\n.\r\n") == "3");
+  CHECK(told("a\nbcd\r\n.\r\n") == "bare 5");
+  CHECK(told("a\r\r\n.\r\n") == "bare 3");
+  CHECK(told(".\rx\r\n.\r\n") == "bare 3");
+  CHECK(told(std::string("a\0b\r\n.\r\n", 8)) == "nul 5");
+}

@@ -75,6 +75,148 @@ TEST_CASE("server: each stage has its deadline, and 421 4.4.2 after it") {
   }
 }
 
+TEST_CASE("server: a message has a deadline as a whole, and a rate it must come at") {
+  ServerSettings settings = sink_settings();
+  settings.limits.message_bytes = 1 << 20;
+  settings.limits.data_timeout = minutes(5);
+  settings.limits.message_timeout = minutes(30);
+  settings.limits.rate_grace = seconds(30);
+  settings.limits.least_rate = 100;
+  SUBCASE("a byte now and then buys nothing") {
+    ScriptedServer server(settings);
+    server.feed(to_data);
+    const Instant began = server.now;
+    CHECK(server.dialog.deadline() == began + seconds(30));
+    for (int i = 0; i < 29; ++i) {
+      server.now += seconds(1);
+      server.feed("x");
+      CHECK(server.dialog.deadline() == began + seconds(30));
+    }
+    expire(server);
+    CHECK(server.said == timed_out);
+    CHECK(server.taken.empty());
+  }
+  SUBCASE("who keeps the rate may go on, and pause as long as that allows") {
+    ScriptedServer server(settings);
+    server.feed(to_data);
+    const Instant began = server.now;
+    server.now += seconds(20);
+    server.feed(std::string(1000, 'x'));
+    CHECK(server.dialog.deadline() == began + seconds(40));
+    server.now += seconds(19);
+    server.feed("\r\n" + std::string(100'000, 'x'));
+    CHECK(server.dialog.deadline() == server.now + minutes(5));
+    server.now += minutes(5) - seconds(1);
+    server.feed("\r\n.\r\n");
+    CHECK(server.taken.size() == 1);
+  }
+  SUBCASE("but not for ever") {
+    ScriptedServer server(settings);
+    server.feed(to_data);
+    const Instant began = server.now;
+    for (int i = 0; i < 29; ++i) {
+      server.now += minutes(1);
+      server.feed(std::string(10'000, 'x') + "\r\n");
+    }
+    CHECK(server.dialog.deadline() == began + minutes(30));
+    expire(server);
+    CHECK(server.said == timed_out);
+  }
+  SUBCASE("in chunks too, also between them and in those that are refused") {
+    ScriptedServer server(settings);
+    server.feed("EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 1000\r\nx");
+    const Instant began = server.now;
+    CHECK(server.dialog.deadline() == began + seconds(30));
+    server.now += seconds(29);
+    server.feed(std::string(999, 'x'));
+    CHECK(server.dialog.deadline() == server.now + minutes(5));
+    server.now = began + minutes(5);
+    server.feed("NOOP\r\n");
+    CHECK(server.dialog.deadline() == server.now + minutes(5));
+    server.now = began + minutes(28);
+    server.feed("NOOP\r\n");
+    CHECK(server.dialog.deadline() == began + minutes(30));
+    server.feed("RSET\r\nBDAT 1000\r\nx");
+    CHECK(server.dialog.deadline() == server.now + seconds(30));
+  }
+}
+
+TEST_CASE("server: refusals after the first few wait, and what comes meanwhile is kept") {
+  ServerSettings settings = sink_settings();
+  settings.limits.errors_at_once = 2;
+  settings.limits.error_delay = seconds(3);
+  ScriptedServer server(settings);
+  server.patient = false;
+  server.feed("A\r\nB\r\n");
+  CHECK(server.dialog.wants() == Want::bytes);
+  server.said.clear();
+  server.feed("C\r\nHELO x\r\n");
+  CHECK(server.said.empty());
+  CHECK(server.dialog.wants() == Want::hold);
+  CHECK(server.dialog.deadline() == server.now + seconds(3));
+  server.dialog.on_timeout(server.now + seconds(1));  // one that came too early
+  server.pump();
+  CHECK(server.said.empty());
+  server.now += seconds(3);
+  SUBCASE("then it is said, and the rest follows") {
+    server.dialog.on_timeout(server.now);
+    server.pump();
+    CHECK(server.said == "500 5.5.2 Command not recognized\r\n250 mx.test\r\n");
+    CHECK(server.dialog.wants() == Want::bytes);
+  }
+  SUBCASE("or the client has gone") {
+    server.dialog.on_closed({Closed::Why::reset, ""}, server.now);
+    server.dialog.on_timeout(server.now);
+    server.pump();
+    CHECK(server.said.empty());
+    CHECK(server.dialog.wants() == Want::close);
+  }
+  SUBCASE("or the process goes down") {
+    server.dialog.shut_down(server.now);
+    server.pump();
+    CHECK(server.said == std::string("500 5.5.2 Command not recognized\r\n") + going_down);
+  }
+}
+
+TEST_CASE("server: under pressure waits are short, and less is forgiven") {
+  ServerSettings settings = timed();
+  settings.limits.pressed_timeout = seconds(10);
+  settings.limits.pressed_errors = 1;
+  settings.limits.errors_at_once = 0;
+  ScriptedServer server(settings);
+  server.patient = false;
+  server.under_pressure = true;
+  CHECK(server.dialog.deadline() == server.now + seconds(10));
+  server.now += seconds(5);
+  server.feed("HELO x\r\n");
+  CHECK(server.dialog.deadline() == server.now + seconds(10));
+  SUBCASE("it ends") {
+    server.under_pressure = false;
+    CHECK(server.dialog.deadline() == server.now + minutes(2));
+  }
+  SUBCASE("in a message") {
+    server.feed("MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n");
+    server.now += seconds(9);
+    server.feed("x");
+    CHECK(server.dialog.deadline() == server.now + seconds(10));
+    expire(server);
+    CHECK(server.said == timed_out);
+  }
+  SUBCASE("no refusal waits, and few are borne") {
+    server.said.clear();
+    server.feed("A\r\nB\r\n");
+    CHECK(
+        server.said ==
+        "500 5.5.2 Command not recognized\r\n500 5.5.2 Command not recognized\r\n421 4.7.0 mx.test Too many "
+        "errors, closing\r\n");
+  }
+  SUBCASE("while the owner decides nothing is timed") {
+    server.answering = false;
+    server.feed("MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nx\r\n.\r\n");
+    CHECK(server.dialog.deadline() == never);
+  }
+}
+
 TEST_CASE("server: while the owner decides nothing is read, said or timed") {
   ScriptedServer server(timed());
   server.answering = false;
