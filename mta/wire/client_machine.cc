@@ -129,7 +129,7 @@ void ClientMachine::on_reply(const Reply& reply, Instant now) {
     case Stage::handshake:
     case Stage::quit: break;
   }
-  RELAY_ASSERT(!"a stage in which replies are read");
+  RELAY_ASSERT(false && "a stage in which replies are read");
 }
 
 void ClientMachine::on_greeting(const Reply& reply, Instant now) {

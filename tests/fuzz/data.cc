@@ -1,4 +1,5 @@
-// A message's content, with dots or in chunks, whole and cut: the same comes out, and no line end stands alone.
+// A message's content, with dots or in chunks, whole and cut: the same comes out, and no line end stands
+// alone.
 #include "mta/wire/data_decoder.h"
 #include "mta/wire/dot_stuff.h"
 
@@ -17,7 +18,8 @@ struct Decoded {
   friend bool operator==(const Decoded&, const Decoded&) = default;
 };
 
-Decoded decode(std::string_view stream, std::size_t piece, std::uint64_t limit, DataDecoder::Framing framing) {
+Decoded decode(std::string_view stream, std::size_t piece, std::uint64_t limit,
+               DataDecoder::Framing framing) {
   DataDecoder decoder(limit, framing);
   Decoded d;
   while (d.taken < stream.size() && !decoder.done()) {

@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto wrong = mail_parameters(text, (choice & 1) != 0, mail); !wrong && text.empty())
     fuzz::promise(!mail.size && mail.id.empty() && !mail.hold);
   RcptTo rcpt;
-  static_cast<void>(rcpt_parameters(text, {.extended = (choice & 1) != 0, .smtputf8 = (choice & 2) != 0}, rcpt));
+  static_cast<void>(
+      rcpt_parameters(text, {.extended = (choice & 1) != 0, .smtputf8 = (choice & 2) != 0}, rcpt));
   if (const auto decoded = decode_xtext(text)) fuzz::promise(decode_xtext(encode_xtext(*decoded)) == decoded);
   fuzz::promise(decode_xtext(encode_xtext(text)) == std::string(text));
   return 0;
