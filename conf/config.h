@@ -11,6 +11,7 @@
 #include "mta/base/log.h"
 #include "mta/dns/resolver.h"
 #include "mta/intake/accept.h"
+#include "mta/net/certificates.h"
 #include "mta/net/http_dialog.h"
 #include "mta/net/session.h"
 #include "mta/queue/scheduler.h"
@@ -22,6 +23,13 @@
 #include "spool/writer.h"
 
 namespace relay::conf {
+
+// Of the listeners; without a standard certificate there is none.
+struct Tls {
+  net::CertificateSettings certificates;
+  // How often their files are looked at: a new certificate is in use a minute after it was written.
+  Duration check_interval = std::chrono::minutes(1);
+};
 
 struct SubmissionListener {
   enum class Tls { starttls, implicit };
@@ -56,8 +64,7 @@ struct Config {
   std::uint32_t loops = 0;  // threads with a loop of their own; 0: one for each processor
   Duration shutdown_grace = std::chrono::seconds(10);  // for deliveries under way when told to stop
   log::Settings log;
-  std::string certificate_file;  // PEM, with chain; both or neither
-  std::string key_file;
+  conf::Tls tls;
   Submission submission;
   Http http;
   std::string admin_socket;  // Unix socket for relayctl

@@ -42,9 +42,19 @@ void read_log(Section s, log::Settings& log) {
   s.yes_no("timestamps", log.timestamps);
 }
 
-void read_tls(Section s, Config& c) {
-  s.path("certificate", c.certificate_file);
-  s.path("key", c.key_file);
+void read_tls(Section s, Tls& tls) {
+  s.path("certificate", tls.certificates.standard.certificate);
+  s.path("key", tls.certificates.standard.key);
+  s.each("sni", [&](Section& item) {
+    net::CertificateFiles files;
+    required(item, "certificate");
+    required(item, "key");
+    item.path("certificate", files.certificate);
+    item.path("key", files.key);
+    tls.certificates.by_name.push_back(std::move(files));
+  });
+  s.duration("check_interval", tls.check_interval, seconds(1), days);
+  s.duration("expiry_warning", tls.certificates.expiry_warning, Duration::zero(), 365 * days);
 }
 
 void read_submission(Section s, Submission& submission) {
@@ -225,7 +235,7 @@ void read_settings(Document& document, Config& config) {
   root.number("loops", config.loops, 0u, 1024u);
   root.duration("shutdown_grace", config.shutdown_grace, Duration::zero(), minutes(10));
   read_log(root.section("log"), config.log);
-  read_tls(root.section("tls"), config);
+  read_tls(root.section("tls"), config.tls);
   read_submission(root.section("submission"), config.submission);
   read_http(root.section("http"), config.http, config.api);
   {

@@ -12,9 +12,12 @@ namespace relay::conf {
 namespace {
 
 void check_tls(Document& d, const Config& c) {
-  const bool certificate = !c.certificate_file.empty(), key = !c.key_file.empty();
+  const auto& files = c.tls.certificates.standard;
+  const bool certificate = !files.certificate.empty(), key = !files.key.empty();
   if (certificate != key) return d.fault("tls", "must have both certificate and key, or neither");
   if (certificate) return;
+  if (!c.tls.certificates.by_name.empty())
+    d.fault("tls.sni", "needs tls.certificate and tls.key, for clients that ask for no name of these");
   if (!c.submission.listeners.empty())
     d.fault("tls", "must have certificate and key: submission takes passwords under TLS only");
   for (std::size_t i = 0; i < c.http.listeners.size(); ++i)

@@ -1,5 +1,5 @@
-// /admin/v1/messages, /admin/v1/stats, /admin/v1/spool and /admin/v1/status: what relayctl shows of any
-// account's mail. Only on the Unix socket.
+// /admin/v1/messages, /admin/v1/stats, /admin/v1/spool, /admin/v1/status and /admin/v1/tls: what relayctl
+// shows of any account's mail and of the relay itself. Only on the Unix socket.
 #include <filesystem>
 
 #include "relay-api/admin.h"
@@ -83,8 +83,26 @@ void status(Service& service, Call call) {
       service.ports.loop, [answer = std::move(call.answer), counts = *counts, space = *space,
                            ports = service.ports](const queue::SchedulerStats& queue) {
         const StoreStatus store{ports.writer.stats(), counts, space, ports.dispatcher.restored()};
-        answer->json(200, json_status(ports.about, ports.loop.wall(), store, queue));
+        const auto tls = ports.certificates ? std::optional(ports.certificates->status()) : std::nullopt;
+        answer->json(200, json_status(ports.about, ports.loop.wall(), store, queue, tls));
       });
+}
+
+// Small files are read on the loop, as seldom as somebody asks.
+void reload_tls(Service& service, Call call) {
+  Query query(call.request.query);
+  if (const auto problem = query.finish()) return call.answer->problem(*problem);
+  net::CertificateStore* certificates = service.ports.certificates;
+  if (certificates == nullptr)
+    return call.answer->problem({404, "not_found", "This relay has no certificates.", {}, {}});
+  if (const auto done = certificates->reload(service.ports.loop.wall()); !done)
+    return call.answer->problem(
+        {409,
+         "certificate_unusable",
+         "Nothing was replaced and the certificates in use stay: " + done.error().message + ".",
+         {},
+         {}});
+  call.answer->json(200, json_tls(certificates->status()));
 }
 
 constexpr Route routes[] = {
@@ -95,6 +113,7 @@ constexpr Route routes[] = {
     {"GET", "/admin/v1/stats", Access::socket, stats},
     {"GET", "/admin/v1/spool", Access::socket, spool_directory},
     {"GET", "/admin/v1/status", Access::socket, status},
+    {"POST", "/admin/v1/tls/reload", Access::socket, reload_tls},
 };
 
 }  // namespace

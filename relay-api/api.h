@@ -14,6 +14,7 @@
 #include "mta/base/rng.h"
 #include "mta/intake/accept.h"
 #include "mta/intake/keys.h"
+#include "mta/net/certificates.h"
 #include "mta/net/http_dialog.h"
 #include "mta/queue/dispatcher.h"
 #include "relay-api/settings.h"
@@ -46,7 +47,8 @@ class Api {
     const spool::Writer& writer;
     spool::Loader& loader;
     About about;
-    metrics::Source* metrics = nullptr;  // null: there are none
+    metrics::Source* metrics = nullptr;             // null: there are none
+    net::CertificateStore* certificates = nullptr;  // the same
   };
   using Done = std::move_only_function<void(net::HttpResponse)>;
   Api(Ports ports, ApiSettings settings);

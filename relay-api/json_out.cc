@@ -152,6 +152,20 @@ json::object key_object(const spool::ApiKey& key) {
           {"revoked_at", moment(key.revoked)}};
 }
 
+json::object tls_object(const TlsStatus& tls) {
+  json::array certificates;
+  for (const net::CertificateFacts& one : tls.certificates) {
+    json::array names;
+    for (const std::string& name : one.names) names.emplace_back(valid_utf8(name));
+    certificates.push_back(json::object{{"file", valid_utf8(one.file)},
+                                        {"names", std::move(names)},
+                                        {"not_before", format_rfc3339(one.not_before)},
+                                        {"not_after", format_rfc3339(one.not_after)}});
+  }
+  return {{"certificates", std::move(certificates)},
+          {"failure", tls.failure.empty() ? json::value(nullptr) : json::value(valid_utf8(tls.failure))}};
+}
+
 // {"data":[…],"next":…}: next is what the following page starts from, null on the last.
 std::string page(json::array data, std::optional<std::string> next) {
   json::object out{{"data", std::move(data)}};
@@ -233,7 +247,7 @@ std::string json_spool(const std::string& directory) {
 }
 
 std::string json_status(const About& about, WallTime now, const StoreStatus& store,
-                        const queue::SchedulerStats& queue) {
+                        const queue::SchedulerStats& queue, const std::optional<TlsStatus>& tls) {
   const spool::WriterStats& writer = store.writer;
   const auto seconds = [](Duration d) { return std::chrono::duration<double>(d).count(); };
   const auto mean = [&writer](double sum) {
@@ -269,8 +283,11 @@ std::string json_status(const About& about, WallTime now, const StoreStatus& sto
                                           {"ready", queue.ready},
                                           {"in_flight", queue.in_flight},
                                           {"held", queue.held},
-                                          {"connections", queue.connections}}}});
+                                          {"connections", queue.connections}}},
+                   {"tls", tls ? json::value(tls_object(*tls)) : json::value(nullptr)}});
 }
+
+std::string json_tls(const TlsStatus& tls) { return json::serialize(tls_object(tls)); }
 
 std::string json_keys(const std::vector<spool::ApiKey>& keys) {
   json::array data;

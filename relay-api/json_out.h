@@ -1,5 +1,6 @@
 // What the API says about messages, queue and keys, as JSON text. Pure.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,10 @@ struct StoreStatus {
   spool::Space space;
   spool::Claimed claimed;  // at the start
 };
+using TlsStatus = net::CertificateStore::Status;
 std::string json_status(const About& about, WallTime now, const StoreStatus& store,
-                        const queue::SchedulerStats& queue);
+                        const queue::SchedulerStats& queue, const std::optional<TlsStatus>& tls);
+std::string json_tls(const TlsStatus& tls);
 std::string json_keys(const std::vector<spool::ApiKey>& keys);
 std::string json_key(const spool::ApiKey& key);
 std::string json_created_key(const intake::KeyRing::Created& created);  // holds the secret: shown once

@@ -10,7 +10,8 @@
 
 namespace relay {
 
-Signals::Signals(OnSignal on_signal) : on_signal_(std::move(on_signal)) {
+Signals::Signals(OnSignal on_signal, OnHangup on_hangup)
+    : on_signal_(std::move(on_signal)), on_hangup_(std::move(on_hangup)) {
   ::signal(SIGPIPE, SIG_IGN);
   // A shell starts background jobs with SIGINT ignored; an ignored signal would never reach the descriptor.
   ::signal(SIGINT, SIG_DFL);
@@ -18,6 +19,10 @@ Signals::Signals(OnSignal on_signal) : on_signal_(std::move(on_signal)) {
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  if (on_hangup_) {
+    ::signal(SIGHUP, SIG_DFL);  // nohup has it ignored
+    sigaddset(&set, SIGHUP);
+  }
   RELAY_ASSERT(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
   signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   wake_ = ::eventfd(0, EFD_CLOEXEC);
@@ -40,7 +45,10 @@ void Signals::watch() {
     if (::poll(fds.data(), fds.size(), -1) < 0) continue;  // EINTR
     if (fds[1].revents != 0) return;
     signalfd_siginfo info{};
-    if (::read(signals_, &info, sizeof info) == sizeof info)
+    if (::read(signals_, &info, sizeof info) != sizeof info) continue;
+    if (info.ssi_signo == SIGHUP)
+      on_hangup_();
+    else
       on_signal_(static_cast<int>(info.ssi_signo), ++count);
   }
 }

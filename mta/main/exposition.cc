@@ -73,6 +73,10 @@ constexpr std::array table{
     Metric{"relay_sessions_open", gauge, "Incoming connections, by protocol"},
     Metric{"relay_sessions_total", counter, "Incoming connections taken since the start"},
     Metric{"relay_sessions_turned_away_total", counter, "Incoming connections over the limit"},
+
+    Metric{"relay_tls_certificate_not_after_seconds", gauge,
+           "When the certificate in use expires, in seconds since 1970"},
+    Metric{"relay_tls_reloads_total", counter, "Times the certificates were read anew, by what became of it"},
 };
 
 consteval const Metric& metric(std::string_view name) {
@@ -172,6 +176,14 @@ void add_sessions(metrics::Page& page, const SessionSums& smtp, const SessionSum
   both(metric("relay_sessions_turned_away_total"), &SessionSums::turned_away);
 }
 
+void add_tls(metrics::Page& page, const net::CertificateStore::Status& tls) {
+  for (const net::CertificateFacts& one : tls.certificates)
+    page.add(metric("relay_tls_certificate_not_after_seconds"), seconds(one.not_after.time_since_epoch()),
+             {{"file", one.file}});
+  page.add(metric("relay_tls_reloads_total"), number(tls.reloads), {{"result", "done"}});
+  page.add(metric("relay_tls_reloads_total"), number(tls.failed_reloads), {{"result", "failed"}});
+}
+
 }  // namespace
 
 std::span<const Metric> all_metrics() { return table; }
@@ -184,6 +196,7 @@ std::string exposition(const Snapshot& snapshot) {
   add_queue(page, snapshot.queue);
   add_intake(page, snapshot.intake);
   add_sessions(page, snapshot.smtp, snapshot.http);
+  if (snapshot.tls) add_tls(page, *snapshot.tls);
   return page.text();
 }
 

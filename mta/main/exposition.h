@@ -8,6 +8,7 @@
 #include "mta/base/metrics.h"
 #include "mta/base/process.h"
 #include "mta/intake/accept.h"
+#include "mta/net/certificates.h"
 #include "mta/queue/scheduler.h"
 #include "spool/in_flight.h"
 #include "spool/lmdb.h"
@@ -35,6 +36,7 @@ struct Snapshot {
   queue::SchedulerStats queue;  // of all loops
   intake::IntakeStats intake;
   SessionSums smtp, http;
+  std::optional<net::CertificateStore::Status> tls;  // nothing without certificates
 };
 
 std::span<const metrics::Metric> all_metrics();

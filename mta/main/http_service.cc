@@ -22,19 +22,20 @@ void turn_away(int fd, bool tls) {
 
 }  // namespace
 
-void HttpService::take(int fd, const wire::PeerInfo& peer, bool tls, bool proxied, api::Door door) {
+void HttpService::take(int fd, const wire::PeerInfo& peer, const std::shared_ptr<net::TlsContext>& tls,
+                       bool proxied, api::Door door) {
   // The administrator is let in even when applications have taken every place.
   const bool full = open() >= connections_ && door == api::Door::application;
   if (full || going_down_) {
     counts_.turn_away();
     log::warn("http: {} turned away: {} connections are open", peer.address, open());
-    return turn_away(fd, tls);
+    return turn_away(fd, tls != nullptr);
   }
   counts_.begin();
   net::Incoming incoming{.fd = fd, .peer = peer};
   if (proxied) incoming.on_header = proxy_header("http", peer);
-  sessions_.adopt(std::move(incoming), std::make_unique<net::HttpDialog>(limits_, &api::Api::problem),
-                  tls ? tls_ : nullptr, tls, [this, door](net::SessionId id) { progress(id, door); });
+  sessions_.adopt(std::move(incoming), std::make_unique<net::HttpDialog>(limits_, &api::Api::problem), tls,
+                  tls != nullptr, [this, door](net::SessionId id) { progress(id, door); });
 }
 
 net::HttpDialog* HttpService::dialog(net::SessionId id) {

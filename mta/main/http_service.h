@@ -20,16 +20,13 @@ class HttpService {
     api::Api& api;
   };
   HttpService(Ports ports, const net::HttpLimits& limits, std::uint32_t connections,
-              const net::SessionLimits& session_limits, std::shared_ptr<net::TlsContext> tls)
-      : ports_(ports),
-        sessions_(ports.loop, session_limits),
-        limits_(limits),
-        connections_(connections),
-        tls_(std::move(tls)) {}
+              const net::SessionLimits& session_limits)
+      : ports_(ports), sessions_(ports.loop, session_limits), limits_(limits), connections_(connections) {}
 
-  // Takes the descriptor; over the limit an application is told 503 and let go.
-  // `proxied`: a PROXY header comes first and says who the client is.
-  void take(int fd, const wire::PeerInfo& peer, bool tls, bool proxied, api::Door door);
+  // Takes the descriptor; over the limit an application is told 503 and let go. `tls` is the listener's, or
+  // null. `proxied`: a PROXY header comes first and says who the client is.
+  void take(int fd, const wire::PeerInfo& peer, const std::shared_ptr<net::TlsContext>& tls, bool proxied,
+            api::Door door);
   void shut_down();  // idle connections are closed, the others after their answer
   // Every connection at once; for the end of the loop.
   void close_all() { sessions_.close_all(); }
@@ -44,7 +41,6 @@ class HttpService {
   net::SessionTable sessions_;
   net::HttpLimits limits_;
   std::uint32_t connections_;
-  std::shared_ptr<net::TlsContext> tls_;
   SessionCounts counts_;
   bool going_down_ = false;
 };

@@ -51,6 +51,7 @@ Snapshot Monitor::take() const {
   snapshot.space = readable(ports_.store.space());
   snapshot.in_flight = ports_.in_flight.stats();
   snapshot.intake = ports_.intake.stats();
+  if (ports_.certificates != nullptr) snapshot.tls = ports_.certificates->status();
   snapshot.smtp = sum(smtp_);
   snapshot.http = sum(http_);
   snapshot.claimed = ports_.dispatcher.restored();

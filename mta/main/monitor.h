@@ -22,6 +22,7 @@ class Monitor final : public metrics::Source {
     const spool::InFlight& in_flight;
     const intake::Intake& intake;
     queue::Dispatcher& dispatcher;
+    const net::CertificateStore* certificates = nullptr;  // null: there are none
   };
   // What does not change while the program runs.
   struct Facts {

@@ -12,6 +12,7 @@
 #include "mta/base/signals.h"
 #include "mta/main/demo_key.h"
 #include "mta/main/restore.h"
+#include "mta/main/tls_listeners.h"
 #include "mta/main/worker.h"
 #include "spool/repeats.h"
 
@@ -31,9 +32,12 @@ void raise_descriptor_limit() {
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warn("the limit of open files could not be raised");
 }
 
-Result<std::shared_ptr<net::TlsContext>> server_tls(const conf::Config& config) {
-  if (config.certificate_file.empty()) return nullptr;
-  return net::TlsContext::server(config.certificate_file, config.key_file);
+// Files are read on the signals' own thread. The store logs what becomes of it.
+void reload_certificates(const TlsListeners& tls) {
+  if (net::CertificateStore* certificates = tls.certificates())
+    (void)certificates->reload(system_wall());
+  else
+    log::info("SIGHUP: there are no certificates to read anew");
 }
 
 Result<void> check_ports(const conf::Config& config) {
@@ -81,7 +85,7 @@ void bring_back(spool::Store& store, queue::Dispatcher& dispatcher, Arrivals& ar
 }  // namespace
 
 Result<void> check_files(const conf::Config& config) {
-  auto tls = server_tls(config);
+  auto tls = TlsListeners::make(config, system_wall(), system_now());
   return tls ? Result<void>() : std::unexpected(tls.error());
 }
 
@@ -89,15 +93,17 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   const WallTime started = system_wall();
   std::promise<void> tell;
   std::future<void> told = tell.get_future();
-  const Signals signals([&tell](int, int count) {
-    if (count > 1) _exit(1);
-    tell.set_value();
-  });
+  auto incoming_tls = TlsListeners::make(config, started, system_now());
+  if (!incoming_tls) return refuse(incoming_tls.error());
+  const Signals signals(
+      [&tell](int, int count) {
+        if (count > 1) _exit(1);
+        tell.set_value();
+      },
+      [&tls = **incoming_tls] { reload_certificates(tls); });
   raise_descriptor_limit();
 
   if (auto free = check_ports(config); !free) return refuse(free.error());
-  auto incoming_tls = server_tls(config);
-  if (!incoming_tls) return refuse(incoming_tls.error());
   auto outgoing_tls = net::TlsContext::client(false);
   if (!outgoing_tls) return refuse(outgoing_tls.error());
 
@@ -128,13 +134,13 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   Arrivals arrivals(writer);
   intake::Intake intake(config.intake, arrivals, dispatcher);
 
-  Monitor monitor({*store, writer, in_flight, intake, dispatcher},
+  Monitor monitor({*store, writer, in_flight, intake, dispatcher, (*incoming_tls)->certificates()},
                   {options.version, started, config.spool.durability, repeats.size()});
 
   const api::About about{options.version, started, std::string(spool::text(config.spool.durability)),
                          config.delivery.unrecorded, repeats.size()};
-  const Shared shared{config,     *store, writer,  loader,        in_flight,     **keys, router,
-                      dispatcher, intake, monitor, *incoming_tls, *outgoing_tls, count,  about};
+  const Shared shared{config,     *store, writer,  loader,         in_flight,     **keys, router,
+                      dispatcher, intake, monitor, **incoming_tls, *outgoing_tls, count,  about};
   std::vector<std::unique_ptr<Worker>> workers;
   for (auto& loop : loops) {
     auto worker = Worker::make(shared, *loop);
@@ -147,6 +153,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
       return refuse(listening.error());
   }
   workers.front()->keep_purging();
+  (*incoming_tls)->watch(*loops.front());
   dispatcher.hold_commands();
   {
     std::vector<std::jthread> threads;

@@ -32,33 +32,27 @@ std::string protocol_of(const wire::SubmitRequest& request) {
   return name;
 }
 
-std::shared_ptr<const wire::ServerSettings> shared(wire::ServerSettings settings, bool starttls) {
-  settings.offer_starttls = starttls;
-  return std::make_shared<const wire::ServerSettings>(std::move(settings));
-}
-
 }  // namespace
 
 SmtpService::SmtpService(Ports ports, wire::ServerSettings settings, std::uint32_t connections,
-                         const net::SessionLimits& session_limits, std::shared_ptr<net::TlsContext> tls)
+                         const net::SessionLimits& session_limits)
     : ports_(ports),
       sessions_(ports.loop, session_limits),
-      settings_(shared(std::move(settings), tls != nullptr)),
+      settings_(std::make_shared<const wire::ServerSettings>(std::move(settings))),
       connections_(connections),
-      tls_(std::move(tls)),
       policy_(ports.intake) {}
 
-void SmtpService::take(int fd, const wire::PeerInfo& peer, bool implicit_tls, bool proxied) {
+void SmtpService::take(int fd, const wire::PeerInfo& peer, const Entrance& at) {
   if (open() >= connections_ || going_down_) {
     counts_.turn_away();
     log::warn("smtp: {} turned away: {} connections are open", peer.address, open());
-    return turn_away(fd, settings_->host_name, implicit_tls);
+    return turn_away(fd, settings_->host_name, at.implicit_tls);
   }
   counts_.begin();
   net::Incoming incoming{.fd = fd, .peer = peer};
-  if (proxied) incoming.on_header = proxy_header("smtp", peer);
-  sessions_.adopt(std::move(incoming), std::make_unique<wire::ServerDialog>(settings_, policy_), tls_,
-                  implicit_tls, [this](net::SessionId id) { progress(id); });
+  if (at.proxied) incoming.on_header = proxy_header("smtp", peer);
+  sessions_.adopt(std::move(incoming), std::make_unique<wire::ServerDialog>(settings_, policy_), at.tls,
+                  at.implicit_tls, [this](net::SessionId id) { progress(id); });
 }
 
 wire::ServerDialog* SmtpService::dialog(net::SessionId id) {

@@ -39,11 +39,16 @@ class SmtpService {
     intake::Intake& intake;
   };
   SmtpService(Ports ports, wire::ServerSettings settings, std::uint32_t connections,
-              const net::SessionLimits& session_limits, std::shared_ptr<net::TlsContext> tls);
+              const net::SessionLimits& session_limits);
 
+  // How a connection came in.
+  struct Entrance {
+    std::shared_ptr<net::TlsContext> tls;  // the listener's, or null
+    bool implicit_tls = false;
+    bool proxied = false;  // a PROXY header comes first and says who the client is
+  };
   // Takes the descriptor; over the limit the client is told 421 and let go.
-  // `proxied`: a PROXY header comes first and says who the client is.
-  void take(int fd, const wire::PeerInfo& peer, bool implicit_tls, bool proxied);
+  void take(int fd, const wire::PeerInfo& peer, const Entrance& at);
   // 421 to every session that is between transactions; the others finish theirs.
   void shut_down();
   // Every connection at once; for the end of the loop.
@@ -62,7 +67,6 @@ class SmtpService {
   net::SessionTable sessions_;
   std::shared_ptr<const wire::ServerSettings> settings_;
   std::uint32_t connections_;
-  std::shared_ptr<net::TlsContext> tls_;
   StoragePolicy policy_;
   SessionCounts counts_;
   bool going_down_ = false;

@@ -15,8 +15,10 @@ constexpr std::uint32_t purge_most =
     5000;                                // in one commit: a short one, yet 1000 a second, more than come in
 constexpr Duration finish_pause = 20ms;  // between two looks whether everything has finished
 
-wire::ServerSettings server_settings(const conf::Config& config) {
+wire::ServerSettings server_settings(const Shared& shared) {
+  const conf::Config& config = shared.config;
   wire::ServerSettings settings;
+  settings.offer_starttls = shared.tls.certificates() != nullptr;
   settings.host_name = config.host_name;
   settings.bare_newlines = config.submission.bare_newlines;
   settings.limits = config.submission.limits;
@@ -51,12 +53,11 @@ Worker::Worker(const Shared& shared, net::UvLoop& loop, std::unique_ptr<dns::Res
           {loop, dialer_, *resolver_, shared.writer, shared.loader, shared.router, rng_, &shared.in_flight},
           delivery_settings(shared)),
       api_({loop, rng_, shared.intake, shared.keys, shared.dispatcher, shared.store, shared.writer,
-            shared.loader, shared.about, &shared.monitor},
+            shared.loader, shared.about, &shared.monitor, shared.tls.certificates()},
            shared.config.api),
-      smtp_({loop, rng_, shared.keys, shared.intake}, server_settings(shared.config),
-            shared.config.submission.connections, shared.config.sessions, shared.server_tls),
-      http_({loop, api_}, shared.config.http.limits, shared.config.http.connections, shared.config.sessions,
-            shared.server_tls) {
+      smtp_({loop, rng_, shared.keys, shared.intake}, server_settings(shared),
+            shared.config.submission.connections, shared.config.sessions),
+      http_({loop, api_}, shared.config.http.limits, shared.config.http.connections, shared.config.sessions) {
   shared.monitor.add(smtp_.counts(), http_.counts());
 }
 
@@ -69,25 +70,29 @@ Result<void> Worker::keep(Result<std::unique_ptr<net::Listener>> listener) {
 }
 
 Result<void> Worker::listen(bool administration) {
-  for (const auto& at : shared_.config.submission.listeners) {
-    bool implicit = at.tls == conf::SubmissionListener::Tls::implicit;
-    auto kept = keep(net::Listener::tcp(loop_, at.address, at.port,
-                                        [this, &at, implicit](int fd, const wire::PeerInfo& peer) {
-                                          smtp_.take(fd, peer, implicit, within(at.proxy_from, peer.address));
-                                        }));
+  const auto& submission = shared_.config.submission.listeners;
+  for (std::size_t i = 0; i < submission.size(); ++i) {
+    auto kept = keep(net::Listener::tcp(
+        loop_, submission[i].address, submission[i].port,
+        [this, &at = submission[i], tls = shared_.tls.submission(i)](int fd, const wire::PeerInfo& peer) {
+          const bool implicit = at.tls == conf::SubmissionListener::Tls::implicit;
+          smtp_.take(fd, peer, {tls, implicit, within(at.proxy_from, peer.address)});
+        }));
     if (!kept) return kept;
   }
-  for (const auto& at : shared_.config.http.listeners) {
-    auto kept =
-        keep(net::Listener::tcp(loop_, at.address, at.port, [this, &at](int fd, const wire::PeerInfo& peer) {
-          http_.take(fd, peer, at.tls, within(at.proxy_from, peer.address), api::Door::application);
+  const auto& http = shared_.config.http.listeners;
+  for (std::size_t i = 0; i < http.size(); ++i) {
+    auto kept = keep(net::Listener::tcp(
+        loop_, http[i].address, http[i].port,
+        [this, &at = http[i], tls = shared_.tls.http(i)](int fd, const wire::PeerInfo& peer) {
+          http_.take(fd, peer, tls, within(at.proxy_from, peer.address), api::Door::application);
         }));
     if (!kept) return kept;
   }
   if (administration && !shared_.config.admin_socket.empty()) {
     return keep(
         net::Listener::local(loop_, shared_.config.admin_socket, [this](int fd, const wire::PeerInfo& peer) {
-          http_.take(fd, peer, false, false, api::Door::administration);
+          http_.take(fd, peer, nullptr, false, api::Door::administration);
         }));
   }
   return {};

@@ -15,6 +15,7 @@
 #include "mta/main/http_service.h"
 #include "mta/main/monitor.h"
 #include "mta/main/smtp_service.h"
+#include "mta/main/tls_listeners.h"
 #include "mta/net/listener.h"
 #include "mta/net/tls.h"
 #include "mta/net/uv_dialer.h"
@@ -38,7 +39,7 @@ struct Shared {
   queue::Dispatcher& dispatcher;
   intake::Intake& intake;
   Monitor& monitor;
-  std::shared_ptr<net::TlsContext> server_tls;  // null without a certificate
+  TlsListeners& tls;
   std::shared_ptr<net::TlsContext> client_tls;
   std::size_t loops = 1;  // among which the memory for content is divided
   api::About about;

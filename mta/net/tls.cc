@@ -4,39 +4,36 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#include <climits>
-#include <cstring>
 #include <utility>
+
+#include "mta/base/secret.h"
+#include "mta/net/ticket_keys.h"
+#include "mta/net/wire_bio.h"
 
 namespace relay::net {
 namespace {
 
-struct Free {
-  void operator()(SSL_CTX* p) const { SSL_CTX_free(p); }
-  void operator()(SSL* p) const { SSL_free(p); }
-};
-using ContextPtr = std::unique_ptr<SSL_CTX, Free>;
-using SslPtr = std::unique_ptr<SSL, Free>;
+using ContextPtr = Openssl<SSL_CTX>;
 
-// What OpenSSL holds against us, innermost reason first; its queue is empty afterwards.
-std::string take_errors(std::string_view otherwise) {
-  std::string all;
-  while (const unsigned long code = ERR_get_error()) {
-    const char* reason =
-        ERR_SYSTEM_ERROR(code) ? std::strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
-    if (reason == nullptr || std::string_view(reason).ends_with(" lib")) continue;  // only where it came by
-    if (!all.empty()) all += ", ";
-    all += reason;
-  }
-  return all.empty() ? std::string(otherwise) : all;
-}
+// Forward secrecy and authenticated encryption only (RFC 9325 4.2); TLS 1.3 has no others. AES first: servers
+// have it in hardware.
+constexpr const char* server_ciphers =
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256:"
+    "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+// Without the finite fields that OpenSSL would take too: a client could have us compute in 8192 bits.
+constexpr const char* server_groups = "X25519:P-256:P-384";
+// How long a client may come back to a session. Long enough for one that sends now and then, short for
+// secrets kept.
+constexpr long session_seconds = 2 * 3600;
+// Of TLS 1.2 without tickets, which only old clients do; each is about 1 KiB.
+constexpr long cached_sessions = 4096;
 
 // Both sides: RFC 8996 retires all before TLS 1.2.
 Result<ContextPtr> make_context(const SSL_METHOD* method) {
   ERR_clear_error();
   ContextPtr ctx(SSL_CTX_new(method));
   if (!ctx || SSL_CTX_set_min_proto_version(ctx.get(), TLS1_2_VERSION) != 1)
-    return fail(Errc::system, "TLS cannot be set up: " + take_errors("no reason given"));
+    return fail(Errc::system, "TLS cannot be set up: " + take_openssl_errors("no reason given"));
   SSL_CTX_set_options(ctx.get(), SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   // A peer that ends TCP without close_notify has ended; what counts in mail is its protocol's own end marks.
   SSL_CTX_set_options(ctx.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -51,49 +48,78 @@ bool is_address(const std::string& name) {
 }  // namespace
 
 struct TlsContext::Impl {
+  Openssl<BIO_METHOD> wire = make_wire_method();  // before ctx: SSLs of ctx use it
   ContextPtr ctx;
   bool verify = false;
+  std::shared_ptr<const CertificateStore> certificates{};  // of a server
+  std::unique_ptr<TicketKeys> tickets{};
+
+  static Impl& of(SSL* ssl) { return *static_cast<Impl*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl))); }
+  // What is in force stays alive while it is shown: the session takes its own references.
+  static int choose_certificate(SSL* ssl, void* impl) {
+    const auto set = static_cast<Impl*>(impl)->certificates->set();
+    const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    return set->show(ssl, set->choose(name != nullptr ? name : "")) ? 1 : 0;
+  }
+  // That the name was read is said (RFC 6066 3), also of one that no certificate has.
+  static int acknowledge_name(SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; }
+  static int ticket_key(SSL* ssl, unsigned char* name, unsigned char* vector, EVP_CIPHER_CTX* cipher,
+                        EVP_MAC_CTX* mac, int seal) {
+    return of(ssl).tickets->prepare(name, vector, cipher, mac, seal == 1);
+  }
 };
 
 TlsContext::TlsContext(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TlsContext::~TlsContext() = default;
 
-Result<std::shared_ptr<TlsContext>> TlsContext::server(const std::string& certificate_file,
-                                                       const std::string& key_file) {
-  auto ctx = make_context(TLS_server_method());
-  if (!ctx) return std::unexpected(ctx.error());
-  // A key under a passphrase is refused: nobody is there to be asked for it.
-  SSL_CTX_set_default_passwd_cb(ctx->get(), [](char*, int, int, void*) { return 0; });
-  if (SSL_CTX_use_certificate_chain_file(ctx->get(), certificate_file.c_str()) != 1)
-    return fail(Errc::invalid,
-                "the certificate " + certificate_file + " cannot be used: " + take_errors("no reason given"));
-  if (SSL_CTX_use_PrivateKey_file(ctx->get(), key_file.c_str(), SSL_FILETYPE_PEM) != 1)
-    return fail(Errc::invalid, "the key " + key_file + " cannot be used: " + take_errors("no reason given"));
-  if (SSL_CTX_check_private_key(ctx->get()) != 1)
-    return fail(Errc::invalid, "the key " + key_file + " does not belong to the certificate " +
-                                   certificate_file + ": " + take_errors("no reason given"));
-  SSL_CTX_set_options(ctx->get(), SSL_OP_CIPHER_SERVER_PREFERENCE);
-  static constexpr unsigned char session_id[] = "relay";
-  SSL_CTX_set_session_id_context(ctx->get(), session_id, sizeof session_id - 1);
-  return std::shared_ptr<TlsContext>(new TlsContext(std::make_unique<Impl>(Impl{std::move(*ctx), false})));
+Result<std::shared_ptr<TlsContext>> TlsContext::server(std::shared_ptr<const CertificateStore> certificates,
+                                                       const std::string& listener, Instant now) {
+  auto made = make_context(TLS_server_method());
+  if (!made) return std::unexpected(made.error());
+  auto impl = std::make_unique<Impl>();
+  impl->ctx = std::move(*made);
+  impl->certificates = std::move(certificates);
+  impl->tickets = std::make_unique<TicketKeys>(now);
+  SSL_CTX* ctx = impl->ctx.get();
+  if (SSL_CTX_set_cipher_list(ctx, server_ciphers) != 1 || SSL_CTX_set1_groups_list(ctx, server_groups) != 1)
+    return fail(Errc::system, "TLS cannot be set up: " + take_openssl_errors("no reason given"));
+  SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_cert_cb(ctx, &Impl::choose_certificate, impl.get());
+  // The macro SSL_CTX_set_tlsext_servername_callback, without its C cast.
+  SSL_CTX_callback_ctrl(ctx, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
+                        reinterpret_cast<void (*)()>(&Impl::acknowledge_name));
+  const Digest context = sha256(listener);
+  SSL_CTX_set_session_id_context(ctx, context.data(), context.size());
+  SSL_CTX_set_app_data(ctx, impl.get());
+  SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, &Impl::ticket_key);
+  SSL_CTX_set_num_tickets(ctx, 1);  // clients of mail open one connection after another
+  SSL_CTX_set_timeout(ctx, session_seconds);
+  SSL_CTX_sess_set_cache_size(ctx, cached_sessions);
+  return std::shared_ptr<TlsContext>(new TlsContext(std::move(impl)));
+}
+
+void TlsContext::refresh_tickets(Instant now) {
+  if (impl_->tickets) impl_->tickets->refresh(now);
 }
 
 Result<std::shared_ptr<TlsContext>> TlsContext::client(bool verify) {
   auto ctx = make_context(TLS_client_method());
   if (!ctx) return std::unexpected(ctx.error());
   if (verify && SSL_CTX_set_default_verify_paths(ctx->get()) != 1)
-    return fail(Errc::system,
-                "the system's certificate authorities cannot be read: " + take_errors("no reason given"));
+    return fail(Errc::system, "the system's certificate authorities cannot be read: " +
+                                  take_openssl_errors("no reason given"));
   SSL_CTX_set_verify(ctx->get(), verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
   SSL_CTX_set_session_cache_mode(ctx->get(), SSL_SESS_CACHE_OFF);
-  return std::shared_ptr<TlsContext>(new TlsContext(std::make_unique<Impl>(Impl{std::move(*ctx), verify})));
+  auto impl = std::make_unique<Impl>();
+  impl->ctx = std::move(*ctx);
+  impl->verify = verify;
+  return std::shared_ptr<TlsContext>(new TlsContext(std::move(impl)));
 }
 
 struct TlsEngine::Impl {
   std::shared_ptr<TlsContext> context;
-  SslPtr ssl;
-  BIO* in = nullptr;  // both owned by ssl
-  BIO* out = nullptr;
+  Wire wire;
+  Openssl<SSL> ssl;
   std::string plain;
   bool established = false;
   bool peer_closed = false;
@@ -101,12 +127,9 @@ struct TlsEngine::Impl {
 
   Impl(std::shared_ptr<TlsContext> c, bool server) : context(std::move(c)) {
     ssl.reset(SSL_new(context->impl().ctx.get()));
-    in = BIO_new(BIO_s_mem());
-    out = BIO_new(BIO_s_mem());
-    RELAY_ASSERT(ssl && in != nullptr && out != nullptr);
-    BIO_set_mem_eof_return(in, -1);  // empty means "not yet", not the end
-    BIO_set_mem_eof_return(out, -1);
-    SSL_set_bio(ssl.get(), in, out);
+    RELAY_ASSERT(ssl);
+    BIO* bio = make_wire_bio(context->impl().wire.get(), wire);
+    SSL_set_bio(ssl.get(), bio, bio);
     if (server)
       SSL_set_accept_state(ssl.get());
     else
@@ -146,7 +169,7 @@ struct TlsEngine::Impl {
   std::unexpected<Error> broke() {
     broken = true;
     const long verified = SSL_get_verify_result(ssl.get());
-    std::string reason = take_errors("the peer broke the protocol");
+    std::string reason = take_openssl_errors("the peer broke the protocol");
     if (context->impl().verify && verified != X509_V_OK)
       reason = std::string("certificate: ") + X509_verify_cert_error_string(verified);
     return fail(Errc::unavailable, std::move(reason));
@@ -184,14 +207,11 @@ std::unique_ptr<TlsEngine> TlsEngine::make_client(std::shared_ptr<TlsContext> co
 Result<void> TlsEngine::feed(std::string_view from_wire) {
   Impl& s = *impl_;
   if (s.broken) return fail(Errc::unavailable, "the TLS session has failed before");
-  RELAY_ASSERT(from_wire.size() <= INT_MAX);
-  if (!from_wire.empty() && BIO_write(s.in, from_wire.data(), static_cast<int>(from_wire.size())) !=
-                                static_cast<int>(from_wire.size()))
-    return fail(Errc::system, "no memory for TLS");
-  if (!s.established) {
-    if (auto done = s.handshake(); !done || !s.established) return done;
-  }
-  return s.decrypt();
+  s.wire.in = from_wire;  // read to its end below, unless the session ends before
+  auto done = s.established ? Result<void>() : s.handshake();
+  if (done && s.established) done = s.decrypt();
+  s.wire.in = {};
+  return done;
 }
 
 Result<void> TlsEngine::write(std::string_view plain) {
@@ -200,21 +220,13 @@ Result<void> TlsEngine::write(std::string_view plain) {
   if (plain.empty()) return {};
   std::size_t written = 0;
   ERR_clear_error();
-  // The memory BIO takes everything, so that this is never partial.
+  // Memory takes everything, so that this is never partial.
   if (SSL_write_ex(s.ssl.get(), plain.data(), plain.size(), &written) != 1 || written != plain.size())
     return s.broke();
   return {};
 }
 
-std::string TlsEngine::to_wire() {
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(impl_->out, &data);
-  if (size <= 0) return {};
-  std::string bytes(data, static_cast<std::size_t>(size));
-  BIO_reset(impl_->out);
-  return bytes;
-}
-
+std::string TlsEngine::to_wire() { return std::exchange(impl_->wire.out, {}); }
 std::string TlsEngine::plain() { return std::exchange(impl_->plain, {}); }
 bool TlsEngine::established() const { return impl_->established; }
 bool TlsEngine::peer_closed() const { return impl_->peer_closed; }

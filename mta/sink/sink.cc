@@ -145,7 +145,10 @@ int refuse(const Error& error) {
 int run_sink(const SinkOptions& options) {
   std::shared_ptr<net::TlsContext> tls;
   if (!options.certificate_file.empty() || !options.key_file.empty()) {
-    auto made = net::TlsContext::server(options.certificate_file, options.key_file);
+    auto certificate =
+        net::CertificateStore::open({{options.certificate_file, options.key_file}}, system_wall());
+    if (!certificate) return refuse(certificate.error());
+    auto made = net::TlsContext::server(std::move(*certificate), "sink", system_now());
     if (!made) return refuse(made.error());
     tls = std::move(*made);
   }

@@ -105,6 +105,14 @@ void add_key(CLI::App& app, Words& words) {
   });
 }
 
+void add_tls(CLI::App& app, Words& words) {
+  CLI::App* tls = app.add_subcommand("tls", "The certificates relayd shows");
+  tls->require_subcommand(1);
+  tls->add_subcommand("reload", "Read them anew; open sessions go on")->callback([&words] {
+    words.command = [](Session& s) { return tls_reload(s); };
+  });
+}
+
 void add_sink(CLI::App& app, Words& words) {
   CLI::App* sink =
       app.add_subcommand("sink", "Take every message by SMTP and deliver none, for trying things out");
@@ -189,6 +197,7 @@ int run(int argc, const char* const* argv, const Environment& environment) {
   add_queue(app, words);
   add_message(app, words);
   add_key(app, words);
+  add_tls(app, words);
   add_sink(app, words);
   add_spool(app, words.command);
   try {

@@ -41,6 +41,11 @@ int key_create(Session& session, const KeyCreateOptions& options);
 int key_list(Session& session);
 int key_revoke(Session& session, const std::string& id);
 
+// Of the member `tls` of the relay's status: each certificate in words, and why they are not those of the
+// files.
+std::vector<std::string> certificate_lines(const boost::json::object& tls, WallTime now);
+int tls_reload(Session& session);
+
 int stats(Session& session);
 int status(Session& session);
 

@@ -78,6 +78,8 @@ int status(Session& session) {
                    number_of(spool, "commits"), real_of(spool, "operations_per_commit"),
                    real_of(spool, "seconds_per_commit") * 1000, number_of(spool, "commits_refused")));
   line("last commit", last.empty() ? "none yet" : moment(last));
+  for (const std::string& certificate : certificate_lines(part_of(all, "tls"), session.now))
+    line("certificate", certificate);
   return exit_ok;
 }
 

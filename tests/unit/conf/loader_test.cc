@@ -42,8 +42,10 @@ TEST_CASE("a minimal configuration has the modules' own defaults") {
   CHECK(c.intake.host_name == "mail.example.com");
   CHECK(c.api.host_name == "mail.example.com");
   CHECK(c.delivery.client.ehlo_name == "mail.example.com");
-  CHECK(c.certificate_file == "/etc/relay/cert.pem");
-  CHECK(c.key_file == "/etc/key.pem");
+  CHECK(c.tls.certificates.standard.certificate == "/etc/relay/cert.pem");
+  CHECK(c.tls.certificates.standard.key == "/etc/key.pem");
+  CHECK(c.tls.certificates.by_name.empty());
+  CHECK(c.tls.check_interval == std::chrono::minutes(1));
   CHECK(c.admin_socket == "/etc/run/relay.sock");
   CHECK(c.spool.directory == "/etc/relay/spool");
   REQUIRE(c.submission.listeners.size() == 1);
@@ -102,6 +104,33 @@ delivery:
   CHECK(c.delivery.client.tls == wire::ClientSettings::Tls::none);
   CHECK(c.delivery.retry.factor == 1.5);
   CHECK(c.delivery.client.timeouts.final_dot == std::chrono::minutes(20));
+}
+
+TEST_CASE("certificates by name need both files each, and the standard one") {
+  const auto load = [](const std::string& tls) {
+    std::string text = minimal();
+    const std::string standard = "tls: {certificate: cert.pem, key: /etc/key.pem}";
+    text.replace(text.find(standard), standard.size(), tls);
+    return load_text(text, "/etc/relay");
+  };
+  const Loaded good = load(
+      "tls: {certificate: a.pem, key: b.pem, sni: [{certificate: c.pem, key: /d.pem}, {certificate: e, key: "
+      "f}], "
+      "check_interval: 5s, expiry_warning: 30d}");
+  CAPTURE(shown(good.faults));
+  REQUIRE(good.faults.empty());
+  const auto& certificates = good.config.tls.certificates;
+  REQUIRE(certificates.by_name.size() == 2);
+  CHECK(certificates.by_name[0].certificate == "/etc/relay/c.pem");
+  CHECK(certificates.by_name[0].key == "/d.pem");
+  CHECK(certificates.expiry_warning == std::chrono::hours(24 * 30));
+  CHECK(good.config.tls.check_interval == std::chrono::seconds(5));
+  CHECK(shown(load("tls: {certificate: a, key: b, sni: [{certificate: c}]}").faults) ==
+        "2: tls.sni[0].key: must be set\n");
+  CHECK(shown(load("tls: {sni: [{certificate: c, key: d}]}").faults)
+            .find("2: tls.sni: needs tls.certificate") != std::string::npos);
+  CHECK(shown(load("tls: {certificate: a, key: b, check_interval: 0s}").faults)
+            .find("is not between 1s and 1d") != std::string::npos);
 }
 
 TEST_CASE("every fault is refused with line, key and reason") {

@@ -88,6 +88,7 @@ TEST_CASE("the words become requests") {
            Case{{"key", "revoke", "k"}, "POST /admin/v1/keys/k/revoke {}"},
            Case{{"stats"}, "GET /admin/v1/stats"},
            Case{{"status"}, "GET /admin/v1/status"},
+           Case{{"tls", "reload"}, "POST /admin/v1/tls/reload {}"},
        }) {
     CAPTURE(request);
     const Ran ran = run_words(words, {ok("{}")});
@@ -311,6 +312,23 @@ TEST_CASE("moments and sizes in columns") {
   CHECK(size_words(999) == "999 B");
   CHECK(size_words(12'400) == "12.4 kB");
   CHECK(size_words(3'100'000) == "3.1 MB");
+}
+
+TEST_CASE("certificates are shown with names and end, and that they are not those of the files") {
+  const std::string certificates =
+      R"("certificates":[{"file":"/c.pem","names":["a.example","*.b.example"],"not_before":"2026-08-01T00:00:00.000Z",)"
+      R"("not_after":"2026-10-01T14:13:20.000Z"},{"file":"/d.pem","names":[],"not_after":"2026-01-01T00:00:00.000Z"}])";
+  const Ran reload = run_words({"tls", "reload"}, {ok("{" + certificates + R"(,"failure":null})")});
+  CHECK(reload.code == 0);
+  CHECK(reload.out ==
+        "The certificates have been read anew; new connections are shown these:\n"
+        "/c.pem (a.example, *.b.example), expires in 10d, 2026-10-01 14:13:20Z\n"
+        "/d.pem (no names), has expired, 2026-01-01 00:00:00Z\n");
+  const Ran status =
+      run_words({"status"}, {ok(R"({"tls":{)" + certificates + R"(,"failure":"the key /k cannot be used"}})")});
+  CHECK(status.out.find("certificate   /c.pem (a.example, *.b.example), expires in 10d") != std::string::npos);
+  CHECK(status.out.find("certificate   these are not what the files hold now: the key /k cannot be used\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("status is said in sentences, with what to do") {

@@ -46,6 +46,13 @@ Snapshot whole() {
   s.version = "1.2.3";
   s.counts = spool::Counts{};
   s.space = spool::Space{};
+  s.tls = {.certificates = {{.file = "/etc/cert.pem",
+                             .names = {},
+                             .not_before = {},
+                             .not_after = WallTime(std::chrono::seconds(1'800'000'000))}},
+           .failure = {},
+           .reloads = 3,
+           .failed_reloads = 1};
   return s;
 }
 
@@ -99,6 +106,8 @@ TEST_CASE("values come under their labels") {
        {"relay_queue_recipients{place=\"waiting\"} 4\n", "relay_queue_recipients{place=\"held\"} 3\n",
         "relay_queue_outcomes_total{outcome=\"failed\"} 13\n", "relay_queue_in_doubt_total 14\n",
         "relay_intake_messages_total{origin=\"http\"} 4\n", "relay_intake_refused_total{reason=\"loop\"} 9\n",
-        "relay_sessions_total{protocol=\"smtp\"} 2\n", "relay_spool_durability{mode=\"sync\"} 1\n"})
+        "relay_tls_certificate_not_after_seconds{file=\"/etc/cert.pem\"} 1800000000\n",
+        "relay_tls_reloads_total{result=\"failed\"} 1\n", "relay_sessions_total{protocol=\"smtp\"} 2\n",
+        "relay_spool_durability{mode=\"sync\"} 1\n"})
     CHECK_MESSAGE(page.find(line) != std::string::npos, line);
 }

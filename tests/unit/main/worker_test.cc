@@ -100,6 +100,7 @@ struct Relay {
   std::unique_ptr<queue::Dispatcher> dispatcher;
   std::unique_ptr<intake::Intake> intake;
   std::unique_ptr<Monitor> monitor;
+  std::unique_ptr<TlsListeners> tls;
   std::unique_ptr<Worker> worker;
   std::thread thread;
 
@@ -123,6 +124,7 @@ struct Relay {
     intake = std::make_unique<intake::Intake>(config.intake, *writer, *dispatcher);
     monitor = std::make_unique<Monitor>(Monitor::Ports{*store, *writer, *in_flight, *intake, *dispatcher},
                                         Monitor::Facts{"1.2.3", system_wall(), config.spool.durability, 7});
+    tls = std::move(TlsListeners::make(config, system_wall(), system_now())).value();
     worker = std::move(Worker::make({config,
                                      *store,
                                      *writer,
@@ -133,7 +135,7 @@ struct Relay {
                                      *dispatcher,
                                      *intake,
                                      *monitor,
-                                     nullptr,
+                                     *tls,
                                      std::move(net::TlsContext::client(false)).value(),
                                      1,
                                      {}},

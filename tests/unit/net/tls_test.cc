@@ -2,8 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <fstream>
-
 #include "tests/unit/net/certificate.h"
 
 namespace relay::net {
@@ -114,27 +112,6 @@ TEST_CASE("with verify, a self-signed certificate is refused and the reason is t
   REQUIRE_FALSE(shaken);
   CHECK(shaken.error().message.find("certificate") != std::string::npos);
   CHECK_FALSE(client->established());
-}
-
-TEST_CASE("certificates that cannot be used are named in the error") {
-  const Certificate certificate;
-  const Certificate other;
-  const std::string missing = certificate.directory().file("missing.pem");
-  const std::string garbage = certificate.directory().file("garbage.pem");
-  std::ofstream(garbage) << "not a certificate\n";
-  struct Case {
-    std::string certificate, key, names;
-  };
-  for (const auto& [cert, key, names] :
-       {Case{missing, certificate.key_file(), missing},
-        Case{certificate.certificate_file(), missing, missing},
-        Case{garbage, certificate.key_file(), garbage},
-        Case{certificate.certificate_file(), garbage, garbage},
-        Case{certificate.certificate_file(), other.key_file(), other.key_file()}}) {
-    auto made = TlsContext::server(cert, key);
-    REQUIRE_FALSE(made);
-    CHECK(made.error().message.find(names) != std::string::npos);
-  }
 }
 
 }  // namespace
