@@ -5,8 +5,8 @@
 namespace relay::spool {
 namespace {
 
-std::uint32_t checksum(Table table, std::string_view key, std::string_view payload) {
-  const char head[2] = {static_cast<char>(table), static_cast<char>(record_version)};
+std::uint32_t checksum(Table table, std::uint8_t version, std::string_view key, std::string_view payload) {
+  const char head[2] = {static_cast<char>(table), static_cast<char>(version)};
   return crc32c(crc32c(crc32c(0, {head, 2}), key), payload);
 }
 
@@ -22,6 +22,7 @@ std::string_view name(Table table) {
     case Table::events: return "events";
     case Table::keys: return "keys";
     case Table::accounts: return "accounts";
+    case Table::usage: return "usage";
   }
   return "unknown";
 }
@@ -91,8 +92,9 @@ std::size_t Source::items() {
 void begin_frame(std::string& record) { record.assign(frame_bytes, '\0'); }
 
 void seal(Table table, std::string_view key, char* frame, std::size_t payload) {
-  const std::uint32_t crc = checksum(table, key, {frame + frame_bytes, payload});
-  frame[0] = static_cast<char>(record_version);
+  const std::uint8_t version = record_version(table);
+  const std::uint32_t crc = checksum(table, version, key, {frame + frame_bytes, payload});
+  frame[0] = static_cast<char>(version);
   for (int i = 0; i < 4; ++i) frame[1 + i] = static_cast<char>(crc >> (8 * i) & 0xff);
 }
 
@@ -100,14 +102,15 @@ void seal(Table table, std::string_view key, std::string& record) {
   seal(table, key, record.data(), record.size() - frame_bytes);
 }
 
-std::optional<std::string_view> open_frame(Table table, std::string_view key, std::string_view record) {
+std::optional<Payload> open_frame(Table table, std::string_view key, std::string_view record) {
   if (record.size() < frame_bytes) return std::nullopt;
   Source head(record.substr(0, frame_bytes));
   const std::uint8_t version = head.u8();
   const std::uint32_t crc = head.u32();
   const std::string_view payload = record.substr(frame_bytes);
-  if (version != record_version || crc != checksum(table, key, payload)) return std::nullopt;
-  return payload;
+  if (version < 1 || version > record_version(table)) return std::nullopt;
+  if (crc != checksum(table, version, key, payload)) return std::nullopt;
+  return Payload{payload, version};
 }
 
 }  // namespace relay::spool

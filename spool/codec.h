@@ -26,10 +26,15 @@ enum class Table : std::uint8_t {
   events = 6,
   keys = 7,
   accounts = 8,
+  usage = 9,
 };
-inline constexpr std::array all_tables = {Table::meta,  Table::messages, Table::rest, Table::bodies,
-                                          Table::queue, Table::events,   Table::keys, Table::accounts};
+inline constexpr std::array all_tables = {Table::meta,   Table::messages, Table::rest,
+                                          Table::bodies, Table::queue,    Table::events,
+                                          Table::keys,   Table::accounts, Table::usage};
+inline constexpr std::size_t table_numbers = 10;  // of arrays by Table
 std::string_view name(Table table);
+// Whether a sound spool may be without it: one that was made before the table came, until it is opened.
+constexpr bool came_later(Table table) { return table >= Table::usage; }
 
 class Sink {
  public:
@@ -71,15 +76,24 @@ class Source {
 };
 
 // ---- frames ----
-inline constexpr std::uint8_t record_version = 1;
 inline constexpr std::size_t frame_bytes = 5;  // version, checksum
+
+// In which a table's records are written; those of every older version are read too.
+constexpr std::uint8_t record_version(Table table) { return table == Table::keys ? 2 : 1; }
+
+// What a frame holds.
+struct Payload {
+  std::string_view bytes;
+  std::uint8_t version = 1;  // of the record
+  operator std::string_view() const { return bytes; }
+};
 
 // Empties `record` and leaves room for the frame; the payload is appended to it, then seal() closes it.
 void begin_frame(std::string& record);
 void seal(Table table, std::string_view key, std::string& record);
 // The same in place: `frame` points to frame_bytes bytes before a payload of `payload` bytes.
 void seal(Table table, std::string_view key, char* frame, std::size_t payload);
-// The payload, or nothing if version or checksum are wrong.
-std::optional<std::string_view> open_frame(Table table, std::string_view key, std::string_view record);
+// Nothing if version or checksum are wrong.
+std::optional<Payload> open_frame(Table table, std::string_view key, std::string_view record);
 
 }  // namespace relay::spool

@@ -13,7 +13,7 @@ namespace relay::spool {
 
 struct Frozen {
   std::uint64_t commit = 0;
-  std::array<TreeRoot, 9> roots{};  // by Table
+  std::array<TreeRoot, table_numbers> roots{};  // by Table
 
   // Of the newest whole meta page that is of `acknowledged` or before; damaged pages between it and the
   // tables' roots are named in the error.

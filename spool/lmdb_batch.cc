@@ -113,7 +113,9 @@ Result<void> Batch::accept(const Accept& accept) {
     row.domain = wire::domain_of(recipients[i].address);
     if (auto r = put_row({message.id, i}, row); !r) return r;
   }
-  return put_in_account(message);
+  if (auto r = put_in_account(message); !r) return r;
+  if (accept.counted) count(message);
+  return {};
 }
 
 // Before the first change, so that an operation which meets damage is left out and the batch goes on. A new
@@ -332,6 +334,37 @@ Result<void> Batch::put_key(const ApiKey& key) {
   encode_key(key, scratch_.record);
   seal(Table::keys, key.id.value, scratch_.record);
   return keys_.put(key.id.value, scratch_.record);
+}
+
+void Batch::count(const Message& message) {
+  const UtcDay day = day_of(message.accepted);
+  KeyDay& sent = sent_.try_emplace(message.key.value, KeyDay{message.key, day, 0}).first->second;
+  if (sent.day != day) sent = {message.key, day, 0};
+  ++sent.messages;
+}
+
+Result<void> Batch::write_usage() {
+  if (sent_.empty()) return {};
+  auto usage = Cursor::open(*txn_, Table::usage);
+  if (!usage) return std::unexpected(usage.error());
+  for (auto& [id, sent] : sent_) {
+    const auto found = usage->seek(id);
+    if (!found) return std::unexpected(found.error());
+    if (*found) {
+      const auto payload = usage->payload();
+      const auto before = payload ? decode_key_day(id, *payload) : std::nullopt;
+      if (!before)
+        log::error("spool: {}; it begins anew",
+                   (payload ? usage->damaged().error() : payload.error()).message);
+      else if (before->day == sent.day)
+        sent.messages += before->messages;
+    }
+    begin_frame(scratch_.record);
+    encode_key_day(sent, scratch_.record);
+    seal(Table::usage, id, scratch_.record);
+    if (auto r = usage->put(id, scratch_.record); !r) return r;
+  }
+  return {};
 }
 
 }  // namespace relay::spool

@@ -4,6 +4,7 @@
 // learns for later batches (Progress) counts only if the commit succeeds.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,6 +23,7 @@ struct Progress {
   MessageId purged_to;
   std::vector<MessageId> closed_behind;
   bool told_of_accounts = false;  // that their table cannot be written everywhere
+  bool told_of_usage = false;     // the same
   bool doubtful = false;          // rows of the queue may be behind their events: see doubtful_row
 };
 
@@ -38,6 +40,8 @@ class Batch {
  public:
   static Result<Batch> begin(const Txn& txn, Progress& progress, Scratch& scratch);
   Result<void> add(const Operation& operation, Care care = Care::usual);
+  // After the last operation: what keys with a daily limit have sent, a row for each.
+  Result<void> write_usage();
   const Applied& applied() const { return applied_; }
 
  private:
@@ -63,6 +67,7 @@ class Batch {
   Result<void> change(const RecipientRef& ref, const Event& event, Status status, WallTime due, bool attempt);
   Result<void> close(const RecipientRef& ref, bool by_event);
   Result<void> put_key(const ApiKey& key);
+  void count(const Message& message);
   Result<void> purge(const Purge& purge);
   Result<std::uint64_t> purge_one(const MessageId& id);
   Result<std::uint64_t> forget(const MessageId& id);
@@ -76,6 +81,7 @@ class Batch {
   std::size_t value_bytes_;
   Applied applied_;
   Care care_ = Care::usual;
+  std::map<std::string, KeyDay> sent_;  // by key; its newest day
 };
 
 // What a batch's new mail will take, roughly, in bytes.

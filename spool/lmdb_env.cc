@@ -62,7 +62,9 @@ Result<void> Environment::open_tables() {
     int code = 0;
     MDB_dbi& dbi = dbis_[static_cast<std::size_t>(table)];
     const std::string table_name(name(table));
-    if (auto r = change([&] { code = mdb_dbi_open(txn->get(), table_name.c_str(), 0, &dbi); }); !r) return r;
+    const unsigned flags = came_later(table) ? MDB_CREATE : 0;
+    if (auto r = change([&] { code = mdb_dbi_open(txn->get(), table_name.c_str(), flags, &dbi); }); !r)
+      return r;
     if (code != 0) return lmdb_failure(code, fmt::format("open the spool's table {}", name(table)));
   }
   return txn->commit();

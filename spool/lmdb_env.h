@@ -94,7 +94,7 @@ class Cursor final : public Rows {
   // Of the row the last move came to; to be asked for before anything is written. Mostly nobody asks: a
   // content's rows are erased without a look at them.
   Result<std::string_view> value();
-  Result<std::string_view> payload() override;
+  Result<Payload> payload() override;
   Table table() const override { return table_; }
 
   Result<void> put(std::string_view key, std::string_view value);     // insert or replace
@@ -199,7 +199,7 @@ class Environment {
   LmdbSettings settings_;
   File lock_;  // outlives env_
   std::unique_ptr<MDB_env, Close> env_;
-  std::array<MDB_dbi, 9> dbis_{};  // by Table
+  std::array<MDB_dbi, table_numbers> dbis_{};  // by Table
   std::size_t page_bytes_ = 0;
   std::size_t value_bytes_ = 0;
   int file_ = -1;              // LMDB's

@@ -153,7 +153,7 @@ Result<std::uint32_t> read_chunks(const MessageRecord& record, std::uint32_t fro
     const auto chunk = bodies.payload();
     if (!chunk) return std::unexpected(chunk.error());
     if (number == from)
-      content.reserve(std::min(bytes, chunk->size() * (record.chunks - from)) + chunk->size());
+      content.reserve(std::min(bytes, chunk->bytes.size() * (record.chunks - from)) + chunk->bytes.size());
     content.append(*chunk);
   }
   return number;

@@ -108,7 +108,24 @@ Result<std::optional<Applied>> LmdbStore::add_all(const Txn& txn, std::span<cons
       trouble.failed.emplace(position, std::move(added.error()));
     if (changes != environment_->changes() || !txn.usable()) return std::nullopt;
   }
+  const auto usage = write_usage(txn, *open_batch, progress, trouble);
+  if (!usage) return std::unexpected(usage.error());
+  if (!*usage) return std::nullopt;
   return open_batch->applied();
+}
+
+// Mail does not wait for the repair of a count. False: the batch must be tried again without it.
+Result<bool> LmdbStore::write_usage(const Txn& txn, Batch& batch, Progress& progress, Trouble& trouble) {
+  if (trouble.usage) return true;
+  const std::uint64_t changes = environment_->changes();
+  const auto written = batch.write_usage();
+  if (written) return true;
+  if (written.error().code != Errc::corrupt) return std::unexpected(written.error());
+  if (!std::exchange(progress.told_of_usage, true))
+    log::error("spool: what API keys have sent today is not kept over a restart from now on: {}",
+               written.error().message);
+  trouble.usage = true;
+  return txn.usable() && changes == environment_->changes();
 }
 
 // A record of `meta` is written anew as it is: whether that can be done only doing it tells.
@@ -207,6 +224,26 @@ Result<std::vector<ApiKey>> LmdbStore::keys() const {
   };
   each_row(rows, {}, {}, take, damaged);
   return keys;
+}
+
+Result<std::vector<KeyDay>> LmdbStore::key_days() const {
+  auto txn = Txn::begin_read(*environment_);
+  if (!txn) return std::unexpected(txn.error());
+  std::vector<KeyDay> days;
+  PageRows rows(*txn, Table::usage);
+  const auto damaged = [](const Error& error) {
+    log::error("spool: {}; what that key has sent today counts from nothing", error.message);
+  };
+  const auto take = [&] {
+    const auto payload = rows.payload();
+    if (!payload) return damaged(payload.error());
+    if (auto day = decode_key_day(rows.key(), *payload))
+      days.push_back(std::move(*day));
+    else
+      damaged(rows.damaged().error());
+  };
+  each_row(rows, {}, {}, take, damaged);
+  return days;
 }
 
 }  // namespace relay::spool

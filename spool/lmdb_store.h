@@ -38,6 +38,7 @@ class LmdbStore final : public Store {
   Result<Counts> counts() const override;
   Result<Space> space() const override { return environment_->space(); }
   Result<std::vector<ApiKey>> keys() const override;
+  Result<std::vector<KeyDay>> key_days() const override;
 
   // Content that one read transaction of load() copies: about a millisecond, if the file is in memory.
   static constexpr std::size_t slice_bytes = std::size_t{1} << 20;
@@ -46,12 +47,14 @@ class LmdbStore final : public Store {
   struct Trouble {  // by position in the batch
     std::map<std::size_t, Error> failed;
     std::set<std::size_t> careful;
+    bool usage = false;  // what keys have sent cannot be written
   };
   Result<std::optional<Applied>> try_apply(std::span<const Operation> batch,
                                            std::span<const std::uint32_t> order, Trouble& trouble);
   Result<std::optional<Applied>> add_all(const Txn& txn, std::span<const Operation> batch,
                                          std::span<const std::uint32_t> order, Progress& progress,
                                          Trouble& trouble);
+  Result<bool> write_usage(const Txn& txn, Batch& batch, Progress& progress, Trouble& trouble);
 
   std::unique_ptr<Environment> environment_;
   Progress progress_;          // the writer's

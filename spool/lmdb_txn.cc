@@ -222,8 +222,8 @@ Result<std::string_view> Cursor::value() {
   return value_;
 }
 
-Result<std::string_view> Cursor::payload() {
-  if (auto r = value(); !r) return r;
+Result<Payload> Cursor::payload() {
+  if (auto r = value(); !r) return std::unexpected(r.error());
   const auto payload = open_frame(table_, key_, value_);
   if (!payload) return damaged();
   return *payload;

@@ -85,7 +85,7 @@ Result<bool> PageRows::seek_before(std::string_view key) {
   return moved(found, found ? cursor_->key() : std::string_view(), wanted_, false);
 }
 
-Result<std::string_view> PageRows::payload() {
+Result<Payload> PageRows::payload() {
   constexpr std::uint64_t longest = 1u << 20;  // the format knows none over a page
   const auto value = cursor_->value(longest);
   if (!value)

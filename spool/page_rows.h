@@ -29,7 +29,7 @@ class PageRows final : public Rows {
   Result<bool> seek_before(std::string_view key);
   bool valid() const override { return cursor_ && cursor_->valid(); }
   std::string_view key() const override { return cursor_->key(); }
-  Result<std::string_view> payload() override;
+  Result<Payload> payload() override;
   Table table() const override { return table_; }
   // What the last move passed over: the keys between which rows may have been.
   const std::vector<DamagedPage>& gaps() const { return gaps_; }

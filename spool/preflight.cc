@@ -169,6 +169,7 @@ Result<void> Preflight::take_free(std::string_view list) {
 
 Result<void> Preflight::check_table(Table table) {
   const auto found = tables_.find(name(table));
+  if (found == tables_.end() && came_later(table)) return {};
   if (found == tables_.end()) return unusable(fmt::format("the table {} is not there", name(table)));
   const TreeRoot& root = found->second;
   constexpr std::size_t deepest = 32;  // LMDB's

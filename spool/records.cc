@@ -40,6 +40,51 @@ Enum enum_from(Source& source, Enum first, Enum last) {
 
 Status status_from(Source& source) { return enum_from(source, Status::queued, Status::cancelled); }
 
+std::uint32_t count_from(Source& source) {
+  const std::uint64_t value = source.count();
+  if (value > UINT32_MAX) source.spoil();
+  return static_cast<std::uint32_t>(value);
+}
+
+void encode_texts(const std::vector<std::string>& texts, Sink& sink) {
+  sink.count(texts.size());
+  for (const auto& text : texts) sink.text(text);
+}
+
+std::vector<std::string> texts_from(Source& source) {
+  std::vector<std::string> texts(source.items());
+  for (auto& text : texts) text = source.text();
+  return texts;
+}
+
+void encode_policy(const KeyPolicy& policy, Sink& sink) {
+  encode_texts(policy.domains, sink);
+  encode_texts(policy.addresses, sink);
+  sink.u8(static_cast<std::uint8_t>(policy.check));
+  encode_texts(policy.networks, sink);
+  sink.count(policy.recipients);
+  sink.count(policy.message_bytes);
+  sink.count(policy.rate);
+  sink.count(policy.burst);
+  sink.count(policy.daily);
+  sink.count(policy.sessions);
+}
+
+KeyPolicy policy_from(Source& source) {
+  KeyPolicy policy;
+  policy.domains = texts_from(source);
+  policy.addresses = texts_from(source);
+  policy.check = enum_from(source, SenderCheck::both, SenderCheck::header);
+  policy.networks = texts_from(source);
+  policy.recipients = count_from(source);
+  policy.message_bytes = source.count();
+  policy.rate = count_from(source);
+  policy.burst = count_from(source);
+  policy.daily = source.count();
+  policy.sessions = count_from(source);
+  return policy;
+}
+
 enum EnvelopeFlags : std::uint8_t { smtputf8 = 1, eight_bit = 2 };
 enum EventFlags : std::uint8_t { tls = 1, in_doubt = 2 };
 
@@ -97,7 +142,7 @@ RecipientRef recipient_of(std::string_view key) {
 std::uint32_t event_number(std::string_view key) { return key.size() >= 24 ? number_at(key, 20) : 0; }
 
 bool begins_with_id(Table table) {
-  return table != Table::meta && table != Table::keys && table != Table::accounts;
+  return table != Table::meta && table != Table::keys && table != Table::accounts && table != Table::usage;
 }
 
 std::string id_in(std::string_view key, std::string_view otherwise) {
@@ -106,7 +151,7 @@ std::string id_in(std::string_view key, std::string_view otherwise) {
 }
 
 std::string describe(Table table, std::string_view key) {
-  if (table == Table::keys) return fmt::format("key {}", key);
+  if (table == Table::keys || table == Table::usage) return fmt::format("key {}", key);
   if (table == Table::meta || table == Table::accounts || key.size() < 16) return "its own";
   std::string id = message_of(key).text();
   if (key.size() < 20) return id;
@@ -239,9 +284,10 @@ void encode_key(const ApiKey& key, std::string& out) {
   sink.time(key.created);
   sink.u8(key.revoked ? 1 : 0);
   if (key.revoked) sink.time(*key.revoked);
+  encode_policy(key.policy, sink);
 }
 
-std::optional<ApiKey> decode_key(std::string_view id, std::string_view payload) {
+std::optional<ApiKey> decode_key(std::string_view id, const Payload& payload) {
   ApiKey key;
   Source source(payload);
   key.id.value = id;
@@ -254,8 +300,25 @@ std::optional<ApiKey> decode_key(std::string_view id, std::string_view payload) 
     source.spoil();
   key.created = source.time();
   if (source.flag()) key.revoked = source.time();
+  if (payload.version >= 2) key.policy = policy_from(source);
   if (!source.done()) return std::nullopt;
   return key;
+}
+
+void encode_key_day(const KeyDay& day, std::string& out) {
+  Sink sink(out);
+  sink.u32(day.day);
+  sink.count(day.messages);
+}
+
+std::optional<KeyDay> decode_key_day(std::string_view id, std::string_view payload) {
+  KeyDay day;
+  Source source(payload);
+  day.key.value = id;
+  day.day = source.u32();
+  day.messages = source.count();
+  if (!source.done()) return std::nullopt;
+  return day;
 }
 
 }  // namespace relay::spool

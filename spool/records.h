@@ -67,6 +67,9 @@ void encode_event(const Event& event, Status status, std::uint32_t attempts, std
 std::optional<EventRecord> decode_event(std::uint32_t recipient, std::string_view payload);
 
 void encode_key(const ApiKey& key, std::string& out);
-std::optional<ApiKey> decode_key(std::string_view id, std::string_view payload);
+std::optional<ApiKey> decode_key(std::string_view id, const Payload& payload);
+
+void encode_key_day(const KeyDay& day, std::string& out);
+std::optional<KeyDay> decode_key_day(std::string_view id, std::string_view payload);
 
 }  // namespace relay::spool

@@ -22,7 +22,7 @@ class Rows {
   // After an error of a move: whether it stands on the next row behind the damage all the same.
   virtual bool valid() const = 0;
   virtual std::string_view key() const = 0;
-  virtual Result<std::string_view> payload() = 0;  // out of its frame
+  virtual Result<Payload> payload() = 0;  // out of its frame
   virtual Table table() const = 0;
 
   std::unexpected<Error> damaged() const;  // for a payload without legal meaning

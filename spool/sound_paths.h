@@ -58,8 +58,8 @@ class SoundPaths {
   static Result<Range> walk(const PageSource& pages, Table table, const TreeRoot& root, std::string_view key,
                             Use use, bool& unreadable);
 
-  std::array<Known, 9> known_;  // by Table
-  std::vector<bool> leaves_;    // by page: looked at alone, and sound
+  std::array<Known, table_numbers> known_;  // by Table
+  std::vector<bool> leaves_;                // by page: looked at alone, and sound
   bool unreadable_ = false;
 };
 

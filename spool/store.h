@@ -90,6 +90,8 @@ class Store {
   virtual Result<Counts> counts() const = 0;
   virtual Result<Space> space() const = 0;               // may read some thousand pages
   virtual Result<std::vector<ApiKey>> keys() const = 0;  // a damaged one is logged and left out
+  // What keys with a daily limit have sent; a damaged count is logged and left out.
+  virtual Result<std::vector<KeyDay>> key_days() const = 0;
 };
 
 }  // namespace relay::spool

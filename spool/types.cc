@@ -27,6 +27,15 @@ std::string_view text(EventType type) {
   return "unknown";
 }
 
+std::string_view text(SenderCheck check) {
+  switch (check) {
+    case SenderCheck::both: return "both";
+    case SenderCheck::envelope: return "envelope";
+    case SenderCheck::header: return "header";
+  }
+  return "unknown";
+}
+
 const Message* new_message(const Operation& operation) {
   if (const auto* accept = std::get_if<Accept>(&operation)) return accept->message.get();
   if (const auto* restore = std::get_if<Restore>(&operation)) return restore->message.get();

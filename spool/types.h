@@ -117,6 +117,32 @@ struct Claimed {
 };
 
 // ---- keys ----
+// Which senders of a message must be ones that its key may use.
+enum class SenderCheck : std::uint8_t { both = 0, envelope = 1, header = 2 };
+std::string_view text(SenderCheck check);  // "both"
+
+// What a key may do. An empty list and 0 say nothing: there is no limit of the key's own.
+struct KeyPolicy {
+  std::vector<std::string> domains;       // lower-case A-labels; "*.example.com": all below it
+  std::vector<std::string> addresses;     // as wire::parse_address has them; letter case does not count
+  SenderCheck check = SenderCheck::both;  // of no effect without domains and addresses
+  std::vector<std::string> networks;      // as Network::parse takes them
+  std::uint32_t recipients = 0;           // a message
+  std::uint64_t message_bytes = 0;
+  std::uint32_t rate = 0;      // messages in 1,000 seconds: what people write with three decimals a second
+  std::uint32_t burst = 0;     // messages that may come at once; 0: see KeyPolicy::most_at_once
+  std::uint64_t daily = 0;     // messages from one midnight UTC to the next
+  std::uint32_t sessions = 0;  // at once
+  friend bool operator==(const KeyPolicy&, const KeyPolicy&) = default;
+
+  bool names_senders() const { return !domains.empty() || !addresses.empty(); }
+  // Half as much again as the rate for ten seconds, if no burst is set; one at least.
+  std::uint32_t most_at_once() const {
+    if (burst > 0) return burst;
+    return rate < 200 ? 1 : rate / 200;
+  }
+};
+
 struct ApiKey {
   KeyId id;
   AccountId account;
@@ -124,13 +150,26 @@ struct ApiKey {
   Digest hash{};  // SHA-256 of the whole key text; keys have 160 random bits, so no slow hash is needed
   WallTime created;
   std::optional<WallTime> revoked;
+  KeyPolicy policy = {};
+};
+
+using UtcDay = std::uint32_t;  // since 1970-01-01
+inline UtcDay day_of(WallTime at) {
+  return static_cast<UtcDay>(std::chrono::floor<std::chrono::days>(at).time_since_epoch().count());
+}
+// What a key with a daily limit has sent on the last day on which it has sent anything.
+struct KeyDay {
+  KeyId key;
+  UtcDay day = 0;
+  std::uint64_t messages = 0;
 };
 
 // ---- operations: what may change, applied in batches, each batch in one durable commit ----
 struct Accept {
   MessagePtr message;
-  WallTime due;
-};  // due: first attempt
+  WallTime due;          // first attempt
+  bool counted = false;  // its key has a daily limit: the day's count goes into the same commit
+};
 using Ticket = std::uint32_t;  // an attempt's place in the ledger (see in_flight.h); 0: it has none
 struct Attempted {             // the outcome of one attempt for one recipient
   RecipientRef ref;

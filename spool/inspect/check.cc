@@ -113,6 +113,12 @@ void Check::check_keys(const View& view, const Tables& tables) {
     const auto payload = keys.payload();
     if (payload && !decode_key(keys.key(), *payload)) keys.meaningless();
   }
+  RowCursor days(view, tables, Table::usage, faults_);
+  for (bool found = days.first(); found; found = days.next()) {
+    ++report_.records, report_.bytes += days.bytes();
+    const auto payload = days.payload();
+    if (payload && !decode_key_day(days.key(), *payload)) days.meaningless();
+  }
 }
 
 void Check::one_message(MessageWalk& walk, RowCursor& accounts, const MessageId& id, StoredMessage& message) {

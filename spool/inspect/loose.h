@@ -26,7 +26,8 @@ struct LooseLeaf {
   std::string first;  // key
   PageNumber page = 0;
 };
-using LooseLeaves = std::array<std::vector<LooseLeaf>, 9>;  // by Table, in the order of their keys
+using LooseLeaves =
+    std::array<std::vector<LooseLeaf>, table_numbers>;  // by Table, in the order of their keys
 
 // Those among the pages without a use.
 LooseLeaves find_loose(const PageSource& pages, const PageTotals& totals);

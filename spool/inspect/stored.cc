@@ -105,9 +105,9 @@ void MessageWalk::read_record(StoredMessage& message) {
     message.listed = true;
     ++message.records, message.bytes += messages_.bytes();
     if (auto payload = messages_.payload()) {
-      if (payload->size() >= sizeof parts) {
-        parts = Source(payload->substr(0, sizeof parts)).u32();
-        text = payload->substr(sizeof parts);
+      if (payload->bytes.size() >= sizeof parts) {
+        parts = Source(payload->bytes.substr(0, sizeof parts)).u32();
+        text = payload->bytes.substr(sizeof parts);
       } else {
         messages_.meaningless();
       }
@@ -213,8 +213,8 @@ StoredContent MessageWalk::content(const StoredMessage& message,
     expected = number + 1;
     sound &= payload.has_value();
     if (!payload) continue;
-    found.bytes += payload->size();
-    if (number + 1 < chunks && payload->size() != per_chunk_) wrong.add(number);
+    found.bytes += payload->bytes.size();
+    if (number + 1 < chunks && payload->bytes.size() != per_chunk_) wrong.add(number);
     each(*payload);
   }
   missing.add(expected, chunks);

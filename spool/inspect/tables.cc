@@ -103,11 +103,13 @@ void RowCursor::damaged(FaultKind kind, std::string what) {
     fault.means = "A part of the recipient's history is lost.";
   else if (table_ == Table::keys)
     fault.means = "The API key is not accepted.";
+  else if (table_ == Table::usage)
+    fault.means = "What the API key has sent today counts from nothing at the next start.";
   if (kind == FaultKind::value_long) fault.means.clear();
   faults_->add(std::move(fault));
 }
 
-std::optional<std::string_view> RowCursor::payload() {
+std::optional<Payload> RowCursor::payload() {
   const auto part = [&]() -> std::string {
     if (table_ == Table::bodies && key().size() == id_bytes + 4)
       return fmt::format("chunk {} of the content", recipient_of(key()).index);
@@ -117,6 +119,7 @@ std::optional<std::string_view> RowCursor::payload() {
       return fmt::format("event {}", event_number(key()));
     if (table_ == Table::queue) return "its row in the queue";
     if (table_ == Table::keys) return fmt::format("the API key {}", key());
+    if (table_ == Table::usage) return fmt::format("the count of the API key {}", key());
     return "its record";
   };
   const auto bytes = value();
@@ -139,7 +142,8 @@ void RowCursor::meaningless() {
 std::size_t key_bytes(Table table) {
   switch (table) {
     case Table::meta:
-    case Table::keys: return 0;
+    case Table::keys:
+    case Table::usage: return 0;
     case Table::messages: return id_bytes;
     case Table::rest:
     case Table::bodies:

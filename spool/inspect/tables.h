@@ -32,12 +32,12 @@ class Faults {
   FaultSink sink_;
   std::uint64_t count_ = 0;
   std::set<PageNumber> pages_;
-  std::array<std::uint64_t, 9> damaged_{};
+  std::array<std::uint64_t, table_numbers> damaged_{};
 };
 
 struct Tables {
-  std::array<std::optional<TreeRoot>, 9> roots;  // by Table
-  std::vector<std::string> unknown;              // names
+  std::array<std::optional<TreeRoot>, table_numbers> roots;  // by Table
+  std::vector<std::string> unknown;                          // names
   // Leaves that nothing leads to, if they are to be read too: rows are then those of both.
   std::shared_ptr<const LooseLeaves> loose;
 
@@ -64,7 +64,7 @@ class RowCursor {
   Table table() const { return table_; }
   std::expected<std::string_view, PageFault> value();
   // Out of the frame. Nothing if it is damaged, which is told.
-  std::optional<std::string_view> payload();
+  std::optional<Payload> payload();
   void meaningless();  // tells that the payload has no legal meaning
   void damaged(FaultKind kind, std::string what);
   std::uint64_t bytes() const { return where().bytes; }

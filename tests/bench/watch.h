@@ -54,6 +54,7 @@ class Watch final : public spool::Store {
   Result<spool::Counts> counts() const override { return store_.counts(); }
   Result<spool::Space> space() const override { return store_.space(); }
   Result<std::vector<spool::ApiKey>> keys() const override { return store_.keys(); }
+  Result<std::vector<spool::KeyDay>> key_days() const override { return store_.key_days(); }
   Result<spool::Claimed> claim(const EachEntry& each, const EachDamage& damaged, const GoOn& go_on) override {
     return store_.claim(each, damaged, go_on);
   }

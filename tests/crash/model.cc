@@ -35,6 +35,9 @@ std::string address_of(std::uint32_t recipient) {
   return fmt::format("r{}@d{}.example.net", recipient, recipient % 3);
 }
 
+// Half of the mail is of a key with a daily limit, all on one day.
+bool counted(std::uint32_t number) { return number % 2 == 0; }
+
 std::string key_of(std::uint32_t number) { return fmt::format("key{:09}", number); }
 
 spool::Accept accept(const Step& step) {
@@ -49,7 +52,7 @@ spool::Accept accept(const Step& step) {
   m.subject = fmt::format("number {}", step.message);
   m.body = std::make_shared<const Body>(content_of(step.message, step.size));
   m.size = m.body->size();
-  return {std::make_shared<const spool::Message>(std::move(m)), at(step.message)};
+  return {std::make_shared<const spool::Message>(std::move(m)), at(step.message), counted(step.message)};
 }
 
 spool::Event event(const Step& step) {
@@ -109,7 +112,9 @@ void Model::apply(const Step& step) {
   switch (step.kind) {
     case Step::Kind::accept:
       last_message_ = std::max(last_message_, step.message);
-      mails_.try_emplace(step.message, Mail{step.size, std::vector<Recipient>(step.recipients)});
+      if (mails_.try_emplace(step.message, Mail{step.size, std::vector<Recipient>(step.recipients)}).second &&
+          counted(step.message))
+        ++sent_;
       return;
     case Step::Kind::put_key:
       last_key_ = std::max(last_key_, step.message);
@@ -139,7 +144,7 @@ void Model::change(const Step& step) {
 // ---- what the store has ----
 
 Model::Size Model::size() const {
-  Size size{.messages = mails_.size(), .keys = keys_.size()};
+  Size size{.messages = mails_.size(), .keys = keys_.size(), .sent = sent_};
   for (const Mail& mail : mails_ | std::views::values)
     for (const Recipient& recipient : mail.recipients) {
       if (!terminal(recipient.status)) ++size.open;
@@ -189,6 +194,9 @@ Result<Model::Size> Model::size_of(spool::Store& store) {
   const auto keys = store.keys();
   if (!keys) return std::unexpected(keys.error());
   size.keys = keys->size();
+  const auto days = store.key_days();
+  if (!days) return std::unexpected(days.error());
+  for (const auto& day : *days) size.sent += day.messages;
   return size;
 }
 
@@ -201,6 +209,10 @@ std::optional<std::string> Model::difference(spool::Store& store) const {
                        counts->queued, wanted.messages, wanted.open);
   for (const auto& [number, mail] : mails_)
     if (auto found = difference(mail, number, store)) return found;
+  const auto days = store.key_days();
+  if (!days) return days.error().message;
+  const std::uint64_t sent = days->empty() ? 0 : days->front().messages;
+  if (sent != sent_) return fmt::format("{} messages counted instead of {}", sent, sent_);
   const auto keys = store.keys();
   if (!keys) return keys.error().message;
   if (keys->size() != keys_.size()) return fmt::format("{} keys instead of {}", keys->size(), keys_.size());

@@ -40,7 +40,7 @@ class Model {
   std::optional<std::string> difference(spool::Store& store) const;
   // Whether the store can be so, told from its counts alone.
   struct Size {
-    std::uint64_t messages = 0, open = 0, events = 0, keys = 0;
+    std::uint64_t messages = 0, open = 0, events = 0, keys = 0, sent = 0;
     friend bool operator==(const Size&, const Size&) = default;
   };
   Size size() const;
@@ -68,6 +68,7 @@ class Model {
 
   std::map<std::uint32_t, Mail> mails_;
   std::set<std::uint32_t> keys_;
+  std::uint64_t sent_ = 0;  // messages that count against a daily limit
   std::uint32_t last_message_ = 0;
   std::uint32_t last_key_ = 0;
   std::uint32_t purged_before_ = 0;

@@ -46,6 +46,7 @@ class SimStore final : public spool::Store {
   Result<spool::Counts> counts() const override { return real_->counts(); }
   Result<spool::Space> space() const override { return real_->space(); }
   Result<std::vector<spool::ApiKey>> keys() const override { return real_->keys(); }
+  Result<std::vector<spool::KeyDay>> key_days() const override { return real_->key_days(); }
   Result<spool::Claimed> claim(const EachEntry& each, const EachDamage& damaged, const GoOn& go_on) override {
     return real_->claim(each, damaged, go_on);
   }

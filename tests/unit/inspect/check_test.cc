@@ -248,13 +248,18 @@ TEST_CASE("the index of accounts, both ways") {
         Lines{"account_orphan accounts 4"});
 }
 
+namespace {
+
+void with_root(const TempDir& d, const std::function<void(MDB_txn*, const Environment&)>& change) {
+  const auto environment = must(Environment::open(settings(d)));
+  auto txn = must(Txn::begin_write(*environment));
+  change(txn.get(), *environment);
+  must(txn.commit());
+}
+
+}  // namespace
+
 TEST_CASE("a table that is not known, and one that is not there") {
-  const auto with_root = [](const TempDir& d, auto change) {
-    const auto environment = must(Environment::open(settings(d)));
-    auto txn = must(Txn::begin_write(*environment));
-    change(txn.get(), *environment);
-    must(txn.commit());
-  };
   TempDir d;
   fill(d);
   {
@@ -278,4 +283,27 @@ TEST_CASE("a table that is not known, and one that is not there") {
     REQUIRE(mdb_drop(txn, env.dbi(Table::keys), 1) == 0);
   });
   CHECK(check(other).lines() == Lines{"table_missing keys"});
+}
+
+TEST_CASE("a spool that was made before a table came is sound, and gets it when it is opened") {
+  TempDir directory;
+  fill(directory);
+  with_root(directory, [](MDB_txn* txn, const Environment& env) {
+    REQUIRE(mdb_drop(txn, env.dbi(Table::usage), 1) == 0);
+  });
+  CHECK(check(directory).lines() == Lines{});
+  Accept counted = accept({.number = 9});
+  counted.counted = true;
+  apply(*open(directory), counted);
+  REQUIRE(must(open(directory)->key_days()).size() == 1);
+  CHECK(check(directory).lines() == Lines{});
+  damage(directory, Table::usage, [](Cursor& cursor) {
+    REQUIRE(must(cursor.first()));
+    std::string value(must(cursor.value()));
+    value.back() = static_cast<char>(value.back() ^ 1);
+    must(cursor.put("abcdefghjkmn", value));
+  });
+  CHECK(check(directory).lines() == Lines{"record_damaged usage"});
+  put(directory, Table::usage, "abcdefghjkmn", "x");
+  CHECK(check(directory).lines() == Lines{"record_meaningless usage"});
 }

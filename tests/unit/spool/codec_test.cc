@@ -1,5 +1,7 @@
 #include "spool/codec.h"
 
+#include <algorithm>
+
 #include "spool/crc32c.h"
 #include "spool/records.h"
 #include "tests/unit/spool/support.h"
@@ -116,18 +118,31 @@ std::vector<Encoded> records() {
     key.label = "label";
     key.hash.fill(1);
     key.revoked = at(3);
+    key.policy = {.domains = {"example.com", "*.example.net"},
+                  .addresses = {"a@example.org"},
+                  .check = SenderCheck::header,
+                  .networks = {"192.0.2.0/24"},
+                  .recipients = 300,
+                  .message_bytes = 1u << 20,
+                  .rate = 500,
+                  .burst = 2,
+                  .daily = 1000,
+                  .sessions = 3};
     encode_key(key, out);
   });
+  add(Table::usage, "abc", [](std::string& out) { encode_key_day({{"abc"}, 20'000, 300}, out); });
   add(Table::bodies, RowKey::part(id(1), 0).view(), [](std::string& out) { out += "content"; });
   return all;
 }
 
-bool decodes(Table table, std::string_view key, std::string_view payload) {
+bool decodes(Table table, std::string_view key, std::string_view bytes) {
+  const Payload payload{bytes, record_version(table)};
   switch (table) {
     case Table::messages: return decode_message(message_of(key), payload).has_value();
     case Table::queue: return decode_queue(payload).has_value();
     case Table::events: return decode_event(recipient_of(key).index, payload).has_value();
     case Table::keys: return decode_key(key, payload).has_value();
+    case Table::usage: return decode_key_day(key, payload).has_value();
     default: return true;
   }
 }
@@ -166,7 +181,7 @@ TEST_CASE("payloads cut at every byte do not decode, changed ones decode or not 
   for (const auto& [table, key, record] : records()) {
     if (table == Table::bodies) continue;
     CAPTURE(name(table));
-    const std::string payload(*open_frame(table, key, record));
+    const std::string payload(open_frame(table, key, record)->bytes);
     for (std::size_t cut = 0; cut < payload.size(); ++cut)
       CHECK_FALSE(decodes(table, key, std::string(payload, 0, cut)));
     CHECK_FALSE(decodes(table, key, payload + 'x'));
@@ -201,6 +216,63 @@ TEST_CASE("values out of their range do not decode") {
   const auto as_message = [](std::string_view p) { return decode_message(id(1), p); };
   for (const char origin : {'\0', '\3'}) CHECK(refused(queued_message, 0, origin, as_message));
   CHECK(refused(queued_message, 1, 4, as_message));
+}
+
+// A frame as programs of that version wrote it.
+static std::string sealed_as(std::uint8_t version, Table table, std::string_view key,
+                             const std::string& payload) {
+  const char head[2] = {static_cast<char>(table), static_cast<char>(version)};
+  std::string record(1, static_cast<char>(version));
+  Sink(record).u32(crc32c(crc32c(crc32c(0, {head, 2}), key), payload));
+  return record + payload;
+}
+
+TEST_CASE("an API key of version 1 is read, and has no policy") {
+  std::string payload;
+  Sink sink(payload);
+  sink.text("acme");
+  sink.text("label");
+  sink.text(std::string(32, 'h'));
+  sink.time(at(1));
+  sink.u8(0);
+  const std::string record = sealed_as(1, Table::keys, "abc", payload);
+  const auto frame = open_frame(Table::keys, "abc", record);
+  REQUIRE(frame.has_value());
+  CHECK(frame->version == 1);
+  const auto key = decode_key("abc", *frame);
+  REQUIRE(key.has_value());
+  CHECK(key->label == "label");
+  CHECK(key->policy == KeyPolicy());
+  CHECK_FALSE(decode_key("abc", Payload{payload, 2}).has_value());  // its policy is missing
+  for (const std::uint8_t version : {std::uint8_t{0}, std::uint8_t{3}})
+    CHECK_FALSE(open_frame(Table::keys, "abc", sealed_as(version, Table::keys, "abc", payload)).has_value());
+  CHECK_FALSE(open_frame(Table::queue, "abc", sealed_as(2, Table::queue, "abc", payload)).has_value());
+}
+
+TEST_CASE("a policy comes back as it was put, and its numbers are checked") {
+  const auto all = records();
+  const auto found = std::ranges::find(all, Table::keys, &Encoded::table);
+  const auto key = decode_key("abc", *open_frame(Table::keys, "abc", found->record));
+  REQUIRE(key.has_value());
+  CHECK(key->policy.domains == std::vector<std::string>{"example.com", "*.example.net"});
+  CHECK(key->policy.check == SenderCheck::header);
+  CHECK(key->policy.networks == std::vector<std::string>{"192.0.2.0/24"});
+  CHECK(key->policy.message_bytes == 1u << 20);
+  CHECK(key->policy.daily == 1000);
+  CHECK(key->policy.sessions == 3);
+  ApiKey plain;
+  std::string payload;
+  encode_key(plain, payload);
+  // check, networks, recipients, bytes, rate, burst, daily, sessions: a byte each at the end
+  const std::size_t check = payload.size() - 8;
+  for (const auto& [value, good] : {std::pair('\2', true), {'\3', false}}) {
+    std::string changed = payload;
+    changed[check] = value;
+    CHECK(decode_key("abc", Payload{changed, 2}).has_value() == good);
+  }
+  payload.resize(check + 2);
+  payload += std::string("\x80\x80\x80\x80\x10\0\0\0\0\0", 10);  // 2^32 recipients
+  CHECK_FALSE(decode_key("abc", Payload{payload, 2}).has_value());
 }
 
 TEST_CASE("keys sort by message, then recipient, then event") {

@@ -111,7 +111,7 @@ class RawFile {
   File file_;
   Meta meta_;
   std::string bytes_;
-  std::array<TreeRoot, 9> roots_{};
+  std::array<TreeRoot, table_numbers> roots_{};
 };
 
 }  // namespace relay::spool::test

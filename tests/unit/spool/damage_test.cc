@@ -176,6 +176,30 @@ TEST_CASE("a damaged API key is refused alone") {
   CHECK(keys[1].id.value == "c");
 }
 
+TEST_CASE("a damaged count of a key's day begins anew, and no mail is refused for it") {
+  TempDir directory;
+  const auto counted = [](std::uint32_t second) {
+    Accept operation = accept({.number = second});
+    operation.counted = true;
+    return operation;
+  };
+  apply(*open(directory), counted(1), counted(2));
+  SUBCASE("the record") { edit_row(directory, Table::usage, 0, flip_last); }
+  SUBCASE("its page") {
+    const RawFile file(directory);
+    file.write(file.leaves(Table::usage).front(), some_bytes(page_bytes, 7));
+  }
+  const auto store = open(directory);
+  CHECK(must(store->key_days()).size() <= 1);
+  const Applied applied = apply(*store, counted(3), accept({.number = 4}), counted(5));
+  CHECK(applied.failed.empty());
+  CHECK(must(store->counts()).messages == 5);
+  const auto days = must(store->key_days());
+  if (!days.empty()) CHECK(days[0].messages == 2);  // the page is not written to
+  CHECK(apply(*store, counted(6)).failed.empty());
+  CHECK(must(store->counts()).messages == 6);
+}
+
 TEST_CASE("an operation that meets damage fails alone, wherever in its batch and however often") {
   TempDir directory;
   constexpr std::uint32_t many = 200;

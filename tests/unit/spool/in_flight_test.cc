@@ -212,6 +212,7 @@ class Refusing final : public Store {
   Result<Counts> counts() const override { return behind_.counts(); }
   Result<Space> space() const override { return behind_.space(); }
   Result<std::vector<ApiKey>> keys() const override { return behind_.keys(); }
+  Result<std::vector<KeyDay>> key_days() const override { return behind_.key_days(); }
   Result<Claimed> claim(const EachEntry& each, const EachDamage& damaged, const GoOn& go_on) override {
     return behind_.claim(each, damaged, go_on);
   }

@@ -21,6 +21,7 @@ class NullStore : public Store {
   Result<Counts> counts() const override { return Counts{}; }
   Result<Space> space() const override { return Space{}; }
   Result<std::vector<ApiKey>> keys() const override { return std::vector<ApiKey>(); }
+  Result<std::vector<KeyDay>> key_days() const override { return std::vector<KeyDay>(); }
 };
 
 }  // namespace relay::spool::test

@@ -231,6 +231,7 @@ TEST_CASE("keys: insert, replace, read") {
   apply(*store, PutKey{key},
         PutKey{{.id = {"abd"}, .account = {}, .label = {}, .hash = {}, .created = {}, .revoked = {}}});
   key.revoked = at(9);
+  key.policy.domains = {"example.com"};
   apply(*store, PutKey{key});
   const auto keys = must(store->keys());
   REQUIRE(keys.size() == 2);
@@ -240,5 +241,41 @@ TEST_CASE("keys: insert, replace, read") {
   CHECK(keys[0].hash == key.hash);
   CHECK(keys[0].created == at(5));
   CHECK(keys[0].revoked == at(9));
+  CHECK(keys[0].policy == key.policy);
   CHECK_FALSE(keys[1].revoked.has_value());
+}
+
+TEST_CASE("what keys send in a day: counted with the message, once, and over a restart") {
+  constexpr std::uint32_t day = 86400;
+  TempDir directory;
+  const auto counted = [](std::uint32_t second) {
+    Accept operation = accept({.number = second});
+    operation.counted = true;
+    return operation;
+  };
+  const auto sent = [](const Store& store) {
+    std::vector<std::string> lines;
+    for (const KeyDay& each : must(store.key_days()))
+      lines.push_back(each.key.value + " " + std::to_string(each.day) + " " + std::to_string(each.messages));
+    return lines;
+  };
+  using Lines = std::vector<std::string>;
+  {
+    const auto store = open(directory);
+    CHECK(sent(*store).empty());
+    apply(*store, accept({.number = 1}));
+    CHECK(sent(*store).empty());
+    apply(*store, counted(2), counted(3), accept({.number = 4}));
+    CHECK(sent(*store) == Lines{"abcdefghjkmn 0 2"});
+    CHECK(apply(*store, counted(3), counted(5)).stale == 1);  // not again
+    CHECK(sent(*store) == Lines{"abcdefghjkmn 0 3"});
+  }
+  const auto store = open(directory);
+  CHECK(sent(*store) == Lines{"abcdefghjkmn 0 3"});
+  apply(*store, counted(6));
+  CHECK(sent(*store) == Lines{"abcdefghjkmn 0 4"});
+  apply(*store, counted(day - 1), counted(day), counted(day + 1));  // over midnight
+  CHECK(sent(*store) == Lines{"abcdefghjkmn 1 2"});
+  apply(*store, counted(day + 2));
+  CHECK(sent(*store) == Lines{"abcdefghjkmn 1 3"});
 }
