@@ -113,6 +113,7 @@ void read_http(Section s, Http& http, api::ApiSettings& api) {
 void read_sessions(Section s, net::SessionLimits& limits) {
   s.size("unsent_size", limits.unsent_bytes, n<std::size_t>(64 * KiB), n<std::size_t>(256 * MiB));
   s.duration("write_timeout", limits.write_timeout, seconds(1), hours(1));
+  s.number("least_rate", limits.least_rate, 1u, 1'000'000'000u);
   s.duration("handshake_timeout", limits.handshake_timeout, seconds(1), hours(1));
   s.duration("linger_timeout", limits.linger_timeout, Duration::zero(), minutes(10));
   s.duration("proxy_timeout", limits.proxy_timeout, seconds(1), hours(1));

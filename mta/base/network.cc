@@ -60,6 +60,15 @@ bool Network::contains(std::string_view address) const {
   return *bytes == prefix_;
 }
 
+std::string neighbourhood(std::string_view address) {
+  const auto bytes = address_of(address);
+  if (!bytes) return {};
+  constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  const bool v4 = std::ranges::equal(mapped, std::span(*bytes).first(mapped.size()));
+  return v4 ? std::string(bytes->begin() + mapped.size(), bytes->end())
+            : std::string(bytes->begin(), bytes->begin() + 8);
+}
+
 bool within(std::span<const std::string> ranges, std::string_view address) {
   const auto one = [&](std::string_view range) {
     if (range == "loopback") return Network::loopback(address);

@@ -1,5 +1,6 @@
 #include "mta/net/listener.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -23,6 +24,7 @@ using namespace std::chrono_literals;
 constexpr int backlog = 1024;       // bursts of new connections wait here; the kernel cuts it at somaxconn
 constexpr int accepts_a_turn = 64;  // then other sessions get their turn
 constexpr Duration exhausted_pause = 1s;  // without descriptors or memory: others end meanwhile
+constexpr Duration warning_pause = 10s;
 
 // Not waited for: a listener whose backlog is full (EAGAIN) lives too.
 bool answers(const sockaddr_un& at) {
@@ -33,7 +35,8 @@ bool answers(const sockaddr_un& at) {
 }  // namespace
 
 struct Listener::Impl {
-  Impl(UvLoop& l, Socket d, OnAccept on) : loop(l), fd(std::move(d)), on_accept(std::move(on)) {
+  Impl(UvLoop& l, Socket d, OnAccept on, OnAccept none_left)
+      : loop(l), fd(std::move(d)), on_accept(std::move(on)), exhausted(std::move(none_left)) {
     auto* handle = new uv_poll_t;  // NOLINT(cppcoreguidelines-owning-memory): freed by its close callback
     poll = handle;
     poll->data = this;
@@ -53,35 +56,79 @@ struct Listener::Impl {
   Impl& operator=(const Impl&) = delete;
 
   void resume() {
+    keep_spare();
     uv_poll_start(poll, UV_READABLE, [](uv_poll_t* h, int, int) {
       if (h->data) static_cast<Impl*>(h->data)->accept_some();
     });
   }
 
+  void keep_spare() {
+    if (!spare) spare = Socket(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  }
+
+  struct Accepted {
+    int fd = -1;
+    int error = 0;
+    wire::PeerInfo peer;
+  };
+  Accepted accept_one() {
+    SocketAddress from;
+    from.size = sizeof from.storage;
+    const int accepted = ::accept4(fd.get(), from.get(), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (accepted < 0) return {-1, errno, {}};
+    return {accepted, 0, describe(from)};
+  }
+
   void accept_some() {
     for (int i = 0; i < accepts_a_turn; ++i) {
-      SocketAddress from;
-      from.size = sizeof from.storage;
-      const int accepted = ::accept4(fd.get(), from.get(), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (accepted >= 0) {
-        on_accept(accepted, describe(from));
+      Accepted one = accept_one();
+      if (one.error == EMFILE || one.error == ENFILE) {
+        one = accept_with_spare();
+        if (one.error == 0) continue;
+      } else if (one.error == 0) {
+        on_accept(one.fd, one.peer);
         continue;
       }
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return pause(errno);
-      if (errno == EAGAIN) return;
+      if (one.error == EMFILE || one.error == ENFILE || one.error == ENOBUFS || one.error == ENOMEM)
+        return pause(one.error);
+      if (one.error == EAGAIN) return;
       // ECONNABORTED and the like concern one connection: the next may be good.
     }
   }
 
+  // The kernel looks for a free descriptor before it looks for a connection: there may be none.
+  Accepted accept_with_spare() {
+    spare = Socket();
+    Accepted one = accept_one();
+    if (one.error == 0) {
+      warn("connections are turned away, as no descriptor is left: the limit of open files is too low");
+      if (exhausted)
+        exhausted(one.fd, one.peer);
+      else
+        const Socket closed(one.fd);
+    }
+    keep_spare();
+    return one;
+  }
+
   void pause(int error) {
-    log::warn("no connection can be taken for a moment: {}", reason(error));
+    warn("no connection can be taken for a moment: " + reason(error));
     uv_poll_stop(poll);
     timer = loop.at(loop.now() + exhausted_pause, [this] { resume(); });
   }
 
+  // Once a while, as it may hold for many connections.
+  void warn(const std::string& what) {
+    if (loop.now() < quiet_until) return;
+    quiet_until = loop.now() + warning_pause;
+    log::warn("port {}: {}", path.empty() ? std::to_string(bound_port) : path, what);
+  }
+
   UvLoop& loop;
   Socket fd;
-  OnAccept on_accept;
+  Socket spare;  // given up to tell a client that there is no other
+  OnAccept on_accept, exhausted;
+  Instant quiet_until{};
   uv_poll_t* poll = nullptr;
   TimerId timer;
   std::string path;  // of a Unix socket
@@ -122,7 +169,7 @@ Result<void> Listener::check_free(const std::string& address, std::uint16_t port
 }
 
 Result<std::unique_ptr<Listener>> Listener::tcp(UvLoop& loop, const std::string& address, std::uint16_t port,
-                                                OnAccept on_accept) {
+                                                OnAccept on_accept, OnAccept exhausted) {
   auto fd = bound(address, port, true);
   if (!fd) return std::unexpected(fd.error());
   SocketAddress at;
@@ -130,12 +177,13 @@ Result<std::unique_ptr<Listener>> Listener::tcp(UvLoop& loop, const std::string&
   if (getsockname(fd->get(), at.get(), &at.size) != 0) {
     return fail(Errc::system, reason(errno));
   }
-  auto impl = std::make_unique<Impl>(loop, std::move(*fd), std::move(on_accept));
+  auto impl = std::make_unique<Impl>(loop, std::move(*fd), std::move(on_accept), std::move(exhausted));
   impl->bound_port = describe(at).port;
   return std::unique_ptr<Listener>(new Listener(std::move(impl)));
 }
 
-Result<std::unique_ptr<Listener>> Listener::local(UvLoop& loop, const std::string& path, OnAccept on_accept) {
+Result<std::unique_ptr<Listener>> Listener::local(UvLoop& loop, const std::string& path, OnAccept on_accept,
+                                                  OnAccept exhausted) {
   auto failed = [&](const std::string& why) {
     return fail(Errc::unavailable, fmt::format("cannot listen on {}: {}", path, why));
   };
@@ -156,7 +204,7 @@ Result<std::unique_ptr<Listener>> Listener::local(UvLoop& loop, const std::strin
   // Access rights before anyone can connect: nobody can until listen().
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) return failed(reason(errno));
   if (::chmod(path.c_str(), 0660) != 0 || ::listen(fd.get(), backlog) != 0) return failed(reason(errno));
-  auto impl = std::make_unique<Impl>(loop, std::move(fd), std::move(on_accept));
+  auto impl = std::make_unique<Impl>(loop, std::move(fd), std::move(on_accept), std::move(exhausted));
   impl->path = path;
   return std::unique_ptr<Listener>(new Listener(std::move(impl)));
 }

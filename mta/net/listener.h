@@ -1,6 +1,9 @@
 // Listener: a listening TCP (SO_REUSEPORT, so that every loop has its own) or Unix socket; hands accepted
-// descriptors (non-blocking, close-on-exec) to a function. When descriptors run out it pauses and goes on by
-// itself.
+// descriptors (non-blocking, close-on-exec) to a function.
+//
+// It keeps one descriptor in reserve. When there is no other left, each connection is taken with that one,
+// given to a second function that says so and closes it, and the reserve is taken back; so clients are told
+// in time and the backlog does not fill up. When even that does not help it pauses and goes on by itself.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -16,14 +19,16 @@ namespace relay::net {
 class Listener {
  public:
   using OnAccept = std::move_only_function<void(int fd, const wire::PeerInfo& peer)>;
+  // Both take the descriptor; `exhausted` closes it before it returns. Without it the connection is closed.
   // The error names address, port and reason ("127.0.0.1:2587 is in use by another program").
   static Result<std::unique_ptr<Listener>> tcp(UvLoop& loop, const std::string& address, std::uint16_t port,
-                                               OnAccept on_accept);
+                                               OnAccept on_accept, OnAccept exhausted = {});
   // Whether nobody listens there yet. SO_REUSEPORT lets two programs of one user share a port unnoticed, so
   // this is asked once before a program's loops listen.
   static Result<void> check_free(const std::string& address, std::uint16_t port);
   // A stale socket file is replaced; a live one is an error. Mode 0660.
-  static Result<std::unique_ptr<Listener>> local(UvLoop& loop, const std::string& path, OnAccept on_accept);
+  static Result<std::unique_ptr<Listener>> local(UvLoop& loop, const std::string& path, OnAccept on_accept,
+                                                 OnAccept exhausted = {});
   ~Listener();
   std::uint16_t port() const;  // the one bound, also when 0 was asked for
 

@@ -8,11 +8,13 @@
 // is null.
 //
 // Reading stops while the dialog wants `hold` or while more than Limits::unsent_bytes of its own wait to be
-// written (shared slices of a Body do not count); a session whose output does not move for
-// Limits::write_timeout is closed (a client that never reads). When a peer closes its half, what is unsent is
-// still sent. When the dialog wants to close, a server's socket sends its end first and waits for the peer's,
-// so that the last reply is not lost to a reset. Sockets have TCP_NODELAY; output leaves by one writev per
-// turn where possible. All on the loop's thread.
+// written (shared slices of a Body do not count). A session whose output does not move for
+// Limits::write_timeout is closed (a client that never reads), and so is one whose output takes longer than
+// that and Limits::least_rate allow, from when it began to wait (a client that reads a byte now and then);
+// both hold as well while a session is being closed. When a peer closes its half, what is unsent is still
+// sent. When the dialog wants to close, a server's socket sends its end first and waits for the peer's, so
+// that the last reply is not lost to a reset. Sockets have TCP_NODELAY; output leaves by one writev per turn
+// where possible. All on the loop's thread.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -31,6 +33,9 @@ namespace relay::net {
 struct SessionLimits {
   std::size_t unsent_bytes = 1u << 20;
   Duration write_timeout = std::chrono::minutes(5);
+  // Bytes a second at which a peer must take output on average, write_timeout being left aside: the slowest
+  // modem is faster.
+  std::uint32_t least_rate = 500;
   Duration handshake_timeout = std::chrono::seconds(60);  // TLS, from its start
   Duration linger_timeout = std::chrono::seconds(5);      // for the peer's end after ours, input discarded
   Duration proxy_timeout = std::chrono::seconds(10);      // for a PROXY header, from the connection's start:

@@ -179,11 +179,13 @@ void SessionMachine::on_timer() {
     end(Closed::Why::tls_failed,
         fmt::format("the handshake was not done within {} s",
                     std::chrono::ceil<std::chrono::seconds>(host_.limits.handshake_timeout).count()));
-  } else if (link_->blocked() && link_->has_unsent() && at - moved_at_ >= host_.limits.write_timeout) {
+  } else if (write_deadline() <= at) {
     if (over_) return vanish();
     end(Closed::Why::reset,
-        fmt::format("the peer took nothing of what was sent for {} s",
-                    std::chrono::ceil<std::chrono::seconds>(host_.limits.write_timeout).count()));
+        sent_by_ <= at
+            ? "the peer took what was sent too slowly"
+            : fmt::format("the peer took nothing of what was sent for {} s",
+                          std::chrono::ceil<std::chrono::seconds>(host_.limits.write_timeout).count()));
   } else if (deadline_counts() && parts_.dialog->deadline() != told_ && parts_.dialog->deadline() <= at) {
     told_ = parts_.dialog->deadline();
     parts_.dialog->on_timeout(at);

@@ -81,10 +81,12 @@ class SessionMachine {
   void settle();
   bool send(std::size_t& left);
   bool pull_output();
+  void owe(std::size_t bytes);
   bool act();
   void start_handshake();
   void watch();
   Instant next_deadline() const;
+  Instant write_deadline() const;
   bool deadline_counts() const;
   void rearm();
   // The end.
@@ -110,8 +112,9 @@ class SessionMachine {
   bool close_asked_ = false;
   bool input_waits_ = false;  // it came while the dialog did not want it
   bool peer_ended_ = false;
-  bool sent_owed_ = false;  // output has been taken, on_sent not yet called
-  Instant moved_at_{};      // when output last moved
+  bool sent_owed_ = false;   // output has been taken, on_sent not yet called
+  Instant moved_at_{};       // when output last moved
+  Instant sent_by_ = never;  // when all output there is must have left; never if there is none
   Instant phase_deadline_ = never;
   Instant told_ = never;  // the dialog's deadline it was last told of
   TimerId timer_;

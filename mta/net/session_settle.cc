@@ -42,6 +42,10 @@ bool SessionMachine::send(std::size_t& left) {
     if (moved > 0 || link_->blocked() != was_blocked) moved_at_ = now();
     left -= std::min(left, moved);
     if (link_->broken()) return true;
+    if (!link_->has_unsent())
+      sent_by_ = never;
+    else if (sent_by_ == never)
+      owe(0);  // TLS's own, or what turns a client away
     if (link_->has_unsent()) {
       if (!link_->blocked() && phase_ != Phase::handshaking) later();
       return phase_ == Phase::handshaking;
@@ -60,9 +64,18 @@ bool SessionMachine::pull_output() {
     parts_.dialog->output().take();
     return false;
   }
+  owe(parts_.dialog->output().bytes());
   link_->take(parts_.dialog->output());
   sent_owed_ = true;
   return true;
+}
+
+// More output gives more time, at the least rate: who reads faster than that is never late, however much
+// there is and though it may never all have left.
+void SessionMachine::owe(std::size_t bytes) {
+  if (sent_by_ == never) sent_by_ = now() + host_.limits.write_timeout;
+  const std::chrono::duration<double> at_least_rate{static_cast<double>(bytes) / host_.limits.least_rate};
+  sent_by_ += std::chrono::duration_cast<Duration>(at_least_rate);
 }
 
 // One step towards what the dialog wants. True if something happened, so that there may be more to send.
@@ -126,11 +139,16 @@ bool SessionMachine::deadline_counts() const {
 
 Instant SessionMachine::next_deadline() const {
   Instant when = phase_deadline_;
-  if (link_->blocked() && link_->has_unsent()) when = std::min(when, moved_at_ + host_.limits.write_timeout);
+  when = std::min(when, write_deadline());
   // A dialog that lets a deadline stand after it has passed has nothing more to hear about it.
   if (deadline_counts() && parts_.dialog->deadline() != told_)
     when = std::min(when, parts_.dialog->deadline());
   return when;
+}
+
+Instant SessionMachine::write_deadline() const {
+  if (!link_->blocked() || !link_->has_unsent()) return never;
+  return std::min(moved_at_ + host_.limits.write_timeout, sent_by_);
 }
 
 // A timer that is armed too early is left to fire, and armed again then: deadlines move with every message,

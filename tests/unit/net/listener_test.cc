@@ -142,22 +142,65 @@ TEST_CASE("a Unix socket where it cannot be") {
   CHECK(make(std::string(200, 'x')).find("at most") != std::string::npos);
 }
 
-TEST_CASE("when descriptors run out, accepting pauses and goes on by itself") {
+TEST_CASE("when descriptors run out, clients are told so, and accepting goes on by itself") {
   Net net;
   std::vector<Socket> accepted;
-  auto listener = Listener::tcp(net.loop, "127.0.0.1", 0,
-                                [&](int fd, const wire::PeerInfo&) { accepted.emplace_back(fd); });
+  std::size_t told = 0;
+  auto listener = Listener::tcp(
+      net.loop, "127.0.0.1", 0, [&](int fd, const wire::PeerInfo&) { accepted.emplace_back(fd); },
+      [&](int fd, const wire::PeerInfo& peer) {
+        const Socket closed(fd);
+        told += peer.address == "127.0.0.1" && ::send(fd, "421", 3, 0) == 3 ? 1 : 0;
+      });
   REQUIRE(listener);
-  auto client = start_connect("127.0.0.1", (*listener)->port());
-  REQUIRE(client);
+  std::vector<Socket> clients;
+  for (int i = 0; i < 3; ++i) clients.push_back(std::move(*start_connect("127.0.0.1", (*listener)->port())));
   // UBSan needs descriptors when it meets an object's type for the first time: so the log is used once
   // before they run out, and no check of doctest's meanwhile.
   log::warn("the next warning is expected");
   rlimit before{};
   REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
   rlimit tight = before;
-  const Socket lowest_free(::dup(client->get()));
-  tight.rlim_cur = static_cast<rlim_t>(lowest_free.get());
+  tight.rlim_cur = static_cast<rlim_t>(Socket(::dup(clients[0].get())).get());
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &tight) == 0);
+  while (told < clients.size()) uv_run(net.loop.raw(), UV_RUN_ONCE);
+  bool later = false;  // nobody waits any more, and that costs no turn of the loop
+  net.loop.at(net.loop.now() + std::chrono::milliseconds(30), [&] { later = true; });
+  int turns = 0;
+  for (; !later; ++turns) uv_run(net.loop.raw(), UV_RUN_ONCE);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  CHECK(turns < 20);
+  CHECK(accepted.empty());
+  for (const Socket& client : clients) {
+    char buffer[8];
+    CHECK(::recv(client.get(), buffer, sizeof buffer, 0) == 3);
+    CHECK(::recv(client.get(), buffer, sizeof buffer, 0) == 0);
+  }
+  auto next = start_connect("127.0.0.1", (*listener)->port());
+  net.run_until([&] { return accepted.size() == 1; });
+  CHECK(told == 3);
+}
+
+TEST_CASE("without even the reserve, accepting pauses and goes on by itself") {
+  Net net;
+  std::vector<Socket> accepted;
+  std::vector<Socket> thieves;
+  std::size_t told = 0;
+  auto listener = Listener::tcp(
+      net.loop, "127.0.0.1", 0, [&](int fd, const wire::PeerInfo&) { accepted.emplace_back(fd); },
+      [&](int fd, const wire::PeerInfo&) {
+        ++told;
+        ::close(fd);
+        thieves.emplace_back(::dup(0));  // before the listener has its descriptor back
+      });
+  REQUIRE(listener);
+  auto client = start_connect("127.0.0.1", (*listener)->port());
+  auto second = start_connect("127.0.0.1", (*listener)->port());
+  log::warn("the next warning is expected");
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(Socket(::dup(client->get())).get());
   REQUIRE(::setrlimit(RLIMIT_NOFILE, &tight) == 0);
   bool raised = false;
   bool taken_before = false;
@@ -168,6 +211,7 @@ TEST_CASE("when descriptors run out, accepting pauses and goes on by itself") {
   });
   while (!raised) uv_run(net.loop.raw(), UV_RUN_ONCE);
   CHECK_FALSE(taken_before);
+  CHECK(told == 1);
   net.run_until([&] { return accepted.size() == 1; });
 }
 

@@ -310,6 +310,63 @@ TEST_CASE("a client that never reads is closed after the write timeout") {
   CHECK(served->sent == 0);
 }
 
+// Takes a little now and then until the server lets go; what it got.
+std::size_t sip(Net& net, int fd, std::size_t at_once) {
+  std::size_t got = 0;
+  std::vector<char> buffer(at_once);
+  bool ended = false;
+  std::function<void()> take = [&] {
+    const ssize_t n = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (n > 0) got += static_cast<std::size_t>(n);
+    ended = n == 0 || (n < 0 && errno != EAGAIN);
+    if (!ended) net.loop.at(net.loop.now() + std::chrono::milliseconds(5), take);
+  };
+  take();
+  net.run_until([&] { return ended; });
+  return got;
+}
+
+TEST_CASE("a client that reads a byte now and then is closed, also while the session is being closed") {
+  for (const bool closing : {false, true}) {
+    CAPTURE(closing);
+    SessionLimits limits;
+    limits.write_timeout = std::chrono::milliseconds(200);
+    limits.least_rate = 1u << 30;
+    Net net(limits);
+    std::shared_ptr<TestDialog::Seen> served;
+    net.serve([&] {
+      auto d = saying(std::string(32u << 20, 'x'));
+      served = d->seen;
+      if (closing) d->bytes = [](TestDialog& self, std::string_view) { self.want = Want::close; };
+      return d;
+    });
+    const Socket client = net.raw_client();
+    REQUIRE(::send(client.get(), "x", 1, 0) == 1);
+    if (closing) ::shutdown(client.get(), SHUT_WR);
+    CHECK(sip(net, client.get(), 64 * 1024) < 32u << 20);
+    net.run_until([&] { return net.table.size() == 0; });
+    if (closing) continue;
+    REQUIRE(served->closed.size() == 1);
+    CHECK(served->closed[0].why == Closed::Why::reset);
+  }
+}
+
+TEST_CASE("a slow client gets all, as more output gives it more time") {
+  SessionLimits limits;
+  limits.write_timeout = std::chrono::milliseconds(200);
+  limits.least_rate = 1u << 20;  // 8 MiB have eight seconds
+  Net net(limits);
+  const std::string large(8u << 20, 'x');
+  net.serve([&] {
+    auto d = saying(large);
+    d->bytes = [](TestDialog& self, std::string_view) { self.want = Want::close; };
+    return d;
+  });
+  const Socket client = net.raw_client();
+  REQUIRE(::send(client.get(), "x", 1, 0) == 1);
+  CHECK(sip(net, client.get(), 256 * 1024) == large.size());
+}
+
 TEST_CASE("a dialog is told of its deadline once, and of a later one again") {
   Net net;
   std::shared_ptr<TestDialog::Seen> served;
