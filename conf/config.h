@@ -11,6 +11,7 @@
 #include "mta/base/log.h"
 #include "mta/dns/resolver.h"
 #include "mta/intake/accept.h"
+#include "mta/intake/admission.h"
 #include "mta/net/certificates.h"
 #include "mta/net/http_dialog.h"
 #include "mta/net/session.h"
@@ -48,14 +49,16 @@ struct HttpListener {
 
 struct Submission {
   std::vector<SubmissionListener> listeners;
-  std::uint32_t connections = 2000;  // at once on one loop; more are told 421, so that descriptors last
+  AdmissionLimits connections;
   wire::BareNewlines bare_newlines = wire::BareNewlines::normalise;
   wire::ServerLimits limits;  // recipients and message_bytes come from Config::intake
 };
 
 struct Http {
   std::vector<HttpListener> listeners;
-  std::uint32_t connections = 2000;  // at once on one loop; more are told 503
+  // Fewer than for SMTP, as a request needs a connection for moments only. Not by address: behind a proxy all
+  // come from one.
+  AdmissionLimits connections{.sessions = 2000, .per_address = 0};
   net::HttpLimits limits;
 };
 

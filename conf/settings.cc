@@ -68,7 +68,11 @@ void read_submission(Section s, Submission& submission) {
     submission.listeners.push_back(std::move(listener));
   });
   auto& limits = submission.limits;
-  s.number("connections", submission.connections, 1u, many);
+  auto& at_once = submission.connections;
+  s.number("connections", at_once.sessions, 1u, many);
+  s.number("connections_per_address", at_once.per_address, 0u, many);
+  s.number("pressed_from", at_once.pressed_from, 1u, 100u);
+  s.number("pressed_until", at_once.pressed_until, 0u, 100u);
   static constexpr Choice<wire::BareNewlines> newlines[] = {{"normalise", wire::BareNewlines::normalise},
                                                             {"strict", wire::BareNewlines::refuse}};
   s.choice("bare_newlines", submission.bare_newlines, newlines);
@@ -100,7 +104,7 @@ void read_http(Section s, Http& http, api::ApiSettings& api) {
     http.listeners.push_back(std::move(listener));
   });
   auto& limits = http.limits;
-  s.number("connections", http.connections, 1u, many);
+  s.number("connections", http.connections.sessions, 1u, many);
   s.size("head_size", limits.head_bytes, n<std::size_t>(1 * KiB), n<std::size_t>(1 * MiB));
   s.size("body_size", limits.body_bytes, 64 * KiB, 1 * GiB);
   s.number("requests_per_connection", limits.requests, 1u, many);

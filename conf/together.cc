@@ -44,6 +44,11 @@ void check_listeners(Document& d, const Config& c) {
             fmt::format("is longer than a socket's path can be ({})", sizeof(sockaddr_un{}.sun_path) - 1));
 }
 
+void check_pressure(Document& d, const Config& c) {
+  if (c.submission.connections.pressed_until > c.submission.connections.pressed_from)
+    d.fault("submission.pressed_until", "must not be over submission.pressed_from");
+}
+
 void check_sizes(Document& d, const Config& c) {
   // JSON carries attachments in base 64: four bytes for three.
   const std::uint64_t encoded = c.api.attachment_bytes / 3 * 4;
@@ -94,6 +99,7 @@ void check_routes(Document& d, const Config& c) {
 void check_together(Document& d, const Config& c) {
   check_tls(d, c);
   check_listeners(d, c);
+  check_pressure(d, c);
   check_sizes(d, c);
   check_retry(d, c);
   check_routes(d, c);

@@ -72,7 +72,8 @@ constexpr std::array table{
 
     Metric{"relay_sessions_open", gauge, "Incoming connections, by protocol"},
     Metric{"relay_sessions_total", counter, "Incoming connections taken since the start"},
-    Metric{"relay_sessions_turned_away_total", counter, "Incoming connections over the limit"},
+    Metric{"relay_sessions_turned_away_total", counter,
+           "Incoming connections not taken, or ended, for want of room or of a PROXY header"},
 
     Metric{"relay_tls_certificate_not_after_seconds", gauge,
            "When the certificate in use expires, in seconds since 1970"},
@@ -173,7 +174,12 @@ void add_sessions(metrics::Page& page, const SessionSums& smtp, const SessionSum
   };
   both(metric("relay_sessions_open"), &SessionSums::open);
   both(metric("relay_sessions_total"), &SessionSums::total);
-  both(metric("relay_sessions_turned_away_total"), &SessionSums::turned_away);
+  for (std::size_t i = 0; i < turned_away_reasons; ++i) {
+    const std::string reason(text(static_cast<TurnedAway>(i)));
+    const Metric& what = metric("relay_sessions_turned_away_total");
+    page.add(what, number(smtp.turned_away[i]), {{"protocol", "smtp"}, {"reason", reason}});
+    page.add(what, number(http.turned_away[i]), {{"protocol", "http"}, {"reason", reason}});
+  }
 }
 
 void add_tls(metrics::Page& page, const net::CertificateStore::Status& tls) {

@@ -1,6 +1,7 @@
 // Exposition: the relay's metrics, from what its parts say of themselves. Pure; relayd(8) lists them, and a
 // test compares.
 #pragma once
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
@@ -8,6 +9,7 @@
 #include "mta/base/metrics.h"
 #include "mta/base/process.h"
 #include "mta/intake/accept.h"
+#include "mta/main/session_counts.h"
 #include "mta/net/certificates.h"
 #include "mta/queue/scheduler.h"
 #include "spool/in_flight.h"
@@ -18,7 +20,8 @@ namespace relay {
 
 // Connections of one protocol, of all loops.
 struct SessionSums {
-  std::uint64_t open = 0, total = 0, turned_away = 0;
+  std::uint64_t open = 0, total = 0;
+  std::array<std::uint64_t, turned_away_reasons> turned_away{};  // by TurnedAway
 };
 
 // Everything a scrape shows, as it was at one moment of each part.

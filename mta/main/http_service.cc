@@ -1,41 +1,36 @@
 #include "mta/main/http_service.h"
 
-#include <unistd.h>
-
 #include <utility>
 #include <vector>
-
-#include "mta/base/log.h"
-#include "mta/main/proxied.h"
 
 namespace relay {
 namespace {
 
-// A connection there is no room for. Before TLS its client can read nothing.
-void turn_away(int fd, bool tls) {
-  constexpr std::string_view answer =
-      "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-  if (!tls && ::write(fd, answer.data(), answer.size()) < 0)
-    log::debug("http: a client left before it was told 503");
-  ::close(fd);
+// To a client that is turned away, whatever it was to ask for.
+std::string words(TurnedAway) {
+  return "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: "
+         "close\r\n\r\n";
 }
 
 }  // namespace
 
-void HttpService::take(int fd, const wire::PeerInfo& peer, const std::shared_ptr<net::TlsContext>& tls,
-                       bool proxied, api::Door door) {
-  // The administrator is let in even when applications have taken every place.
-  const bool full = open() >= connections_ && door == api::Door::application;
-  if (full || going_down_) {
-    counts_.turn_away();
-    log::warn("http: {} turned away: {} connections are open", peer.address, open());
-    return turn_away(fd, tls != nullptr);
+HttpService::HttpService(Ports ports, const net::HttpLimits& limits, const net::SessionLimits& session_limits)
+    : ports_(ports),
+      sessions_(ports.loop, session_limits),
+      limits_(limits),
+      reception_("http", ports.loop, ports.admission, counts_, words) {}
+
+void HttpService::take(int fd, const wire::PeerInfo& peer, const Reception::Way& way, api::Door door) {
+  if (going_down_) return reception_.turn_away(fd, peer, way.tls_first, TurnedAway::stopping);
+  net::Incoming incoming{.fd = fd, .peer = peer};
+  if (door == api::Door::application) {
+    auto guest = reception_.receive(fd, peer, way);
+    if (!guest) return;
+    incoming = std::move(guest->incoming);
   }
   counts_.begin();
-  net::Incoming incoming{.fd = fd, .peer = peer};
-  if (proxied) incoming.on_header = proxy_header("http", peer);
-  sessions_.adopt(std::move(incoming), std::make_unique<net::HttpDialog>(limits_, &api::Api::problem), tls,
-                  tls != nullptr, [this, door](net::SessionId id) { progress(id, door); });
+  sessions_.adopt(std::move(incoming), std::make_unique<net::HttpDialog>(limits_, &api::Api::problem),
+                  way.tls, way.tls_first, [this, door](net::SessionId id) { progress(id, door); });
 }
 
 net::HttpDialog* HttpService::dialog(net::SessionId id) {

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "mta/intake/admission.h"
+#include "mta/main/reception.h"
 #include "mta/main/session_counts.h"
 #include "mta/net/http_dialog.h"
 #include "mta/net/session.h"
@@ -18,15 +20,17 @@ class HttpService {
   struct Ports {
     net::UvLoop& loop;
     api::Api& api;
+    Admission& admission;
   };
-  HttpService(Ports ports, const net::HttpLimits& limits, std::uint32_t connections,
-              const net::SessionLimits& session_limits)
-      : ports_(ports), sessions_(ports.loop, session_limits), limits_(limits), connections_(connections) {}
+  HttpService(Ports ports, const net::HttpLimits& limits, const net::SessionLimits& session_limits);
 
-  // Takes the descriptor; over the limit an application is told 503 and let go. `tls` is the listener's, or
-  // null. `proxied`: a PROXY header comes first and says who the client is.
-  void take(int fd, const wire::PeerInfo& peer, const std::shared_ptr<net::TlsContext>& tls, bool proxied,
-            api::Door door);
+  // Takes the descriptor; over the limit an application is told 503 and let go. The administrator is let in
+  // even when applications have taken every place.
+  void take(int fd, const wire::PeerInfo& peer, const Reception::Way& way, api::Door door);
+  // The last descriptor there is: the client is told 503 and let go.
+  void turn_away(int fd, const wire::PeerInfo& peer, const Reception::Way& way) {
+    reception_.turn_away(fd, peer, way.tls_first, TurnedAway::descriptors);
+  }
   void shut_down();  // idle connections are closed, the others after their answer
   // Every connection at once; for the end of the loop.
   void close_all() { sessions_.close_all(); }
@@ -40,8 +44,8 @@ class HttpService {
   Ports ports_;
   net::SessionTable sessions_;
   net::HttpLimits limits_;
-  std::uint32_t connections_;
   SessionCounts counts_;
+  Reception reception_;
   bool going_down_ = false;
 };
 

@@ -12,7 +12,8 @@ SessionSums sum(const std::vector<const SessionCounts*>& loops) {
   for (const SessionCounts* counts : loops) {
     sums.open += counts->open();
     sums.total += counts->total();
-    sums.turned_away += counts->turned_away();
+    for (std::size_t i = 0; i < turned_away_reasons; ++i)
+      sums.turned_away[i] += counts->turned_away(static_cast<TurnedAway>(i));
   }
   return sums;
 }

@@ -11,6 +11,7 @@
 #include "mta/base/log.h"
 #include "mta/base/signals.h"
 #include "mta/main/demo_key.h"
+#include "mta/main/descriptors.h"
 #include "mta/main/restore.h"
 #include "mta/main/tls_listeners.h"
 #include "mta/main/worker.h"
@@ -25,11 +26,33 @@ int refuse(const Error& error) {
 }
 
 // As many descriptors as the administrator's hard limit allows: each connection is one.
-void raise_descriptor_limit() {
+std::uint64_t raise_descriptor_limit() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warn("the limit of open files could not be raised");
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return RLIM_INFINITY;
+  const rlim_t before = std::exchange(limit.rlim_cur, limit.rlim_max);
+  if (setrlimit(RLIMIT_NOFILE, &limit) == 0) return limit.rlim_max;
+  log::warn("the limit of open files could not be raised");
+  return before;
+}
+
+// As many places as there are descriptors for.
+struct Places {
+  AdmissionLimits smtp, http;
+};
+Places places_within(std::uint64_t descriptors, const conf::Config& config, std::size_t loops) {
+  Places places{config.submission.connections, config.http.connections};
+  DescriptorNeeds needs;
+  if (!config.submission.listeners.empty()) needs.submission = places.smtp.sessions;
+  if (!config.http.listeners.empty()) needs.http = places.http.sessions;
+  needs.loops = static_cast<std::uint32_t>(loops);
+  needs.delivery = config.delivery.connections * needs.loops;
+  needs.listeners =
+      static_cast<std::uint32_t>(config.submission.listeners.size() + config.http.listeners.size());
+  const DescriptorPlan plan = plan_descriptors(descriptors, needs);
+  if (plan.warning) log::warn("{}", *plan.warning);
+  if (needs.submission > 0) places.smtp.sessions = plan.submission;
+  if (needs.http > 0) places.http.sessions = plan.http;
+  return places;
 }
 
 // Files are read on the signals' own thread. The store logs what becomes of it.
@@ -101,7 +124,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
         tell.set_value();
       },
       [&tls = **incoming_tls] { reload_certificates(tls); });
-  raise_descriptor_limit();
+  const std::uint64_t descriptors = raise_descriptor_limit();
 
   if (auto free = check_ports(config); !free) return refuse(free.error());
   auto outgoing_tls = net::TlsContext::client(false);
@@ -139,8 +162,11 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
 
   const api::About about{options.version, started, std::string(spool::text(config.spool.durability)),
                          config.delivery.unrecorded, repeats.size()};
-  const Shared shared{config,     *store, writer,  loader,         in_flight,     **keys, router,
-                      dispatcher, intake, monitor, **incoming_tls, *outgoing_tls, count,  about};
+  const Places places = places_within(descriptors, config, count);
+  Admission smtp_places(places.smtp), http_places(places.http);
+  const Shared shared{config, *store,     writer,      loader,     in_flight,      **keys,
+                      router, dispatcher, intake,      monitor,    **incoming_tls, *outgoing_tls,
+                      count,  about,      smtp_places, http_places};
   std::vector<std::unique_ptr<Worker>> workers;
   for (auto& loop : loops) {
     auto worker = Worker::make(shared, *loop);

@@ -1,26 +1,24 @@
 #include "mta/main/smtp_service.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "mta/base/log.h"
-#include "mta/main/proxied.h"
 
 namespace relay {
 namespace {
 
-// A connection there is no room for: one line if it fits the socket's buffer, as it always does on a new
-// socket.
-void turn_away(int fd, const std::string& host_name, bool implicit_tls) {
-  if (!implicit_tls) {
-    const std::string line = fmt::format("421 4.3.2 {} Too many connections, try again later\r\n", host_name);
-    if (::write(fd, line.data(), line.size()) < 0) log::debug("smtp: a client left before it was told 421");
-  }
-  ::close(fd);
+// To a client that is turned away.
+std::string words(const std::string& host_name, TurnedAway why) {
+  const auto said = [&](std::string_view code, std::string_view what) {
+    return fmt::format("421 {} {} {}, try again later\r\n", code, host_name, what);
+  };
+  if (why == TurnedAway::address) return said("4.7.0", "Too many connections from your address");
+  if (why == TurnedAway::stopping) return said("4.3.2", "Shutting down");
+  return said("4.3.2", "Too many connections");
 }
 
 // RFC 3848
@@ -34,25 +32,26 @@ std::string protocol_of(const wire::SubmitRequest& request) {
 
 }  // namespace
 
-SmtpService::SmtpService(Ports ports, wire::ServerSettings settings, std::uint32_t connections,
-                         const net::SessionLimits& session_limits)
+SmtpService::SmtpService(Ports ports, wire::ServerSettings settings, const net::SessionLimits& session_limits)
     : ports_(ports),
       sessions_(ports.loop, session_limits),
       settings_(std::make_shared<const wire::ServerSettings>(std::move(settings))),
-      connections_(connections),
-      policy_(ports.intake) {}
+      policy_(ports.intake, ports.admission),
+      reception_("smtp", ports.loop, ports.admission, counts_,
+                 [settings = settings_](TurnedAway why) { return words(settings->host_name, why); }) {
+  // Deadlines that have become shorter are looked at anew.
+  ports.admission.on_pressed([this, &loop = ports.loop] {
+    loop.post([this] { sessions_.for_each([this](net::SessionId id) { sessions_.kick(id); }); });
+  });
+}
 
-void SmtpService::take(int fd, const wire::PeerInfo& peer, const Entrance& at) {
-  if (open() >= connections_ || going_down_) {
-    counts_.turn_away();
-    log::warn("smtp: {} turned away: {} connections are open", peer.address, open());
-    return turn_away(fd, settings_->host_name, at.implicit_tls);
-  }
+void SmtpService::take(int fd, const wire::PeerInfo& peer, const Reception::Way& way) {
+  if (going_down_) return reception_.turn_away(fd, peer, way.tls_first, TurnedAway::stopping);
+  auto guest = reception_.receive(fd, peer, way);
+  if (!guest) return;
   counts_.begin();
-  net::Incoming incoming{.fd = fd, .peer = peer};
-  if (at.proxied) incoming.on_header = proxy_header("smtp", peer);
-  sessions_.adopt(std::move(incoming), std::make_unique<wire::ServerDialog>(settings_, policy_), at.tls,
-                  at.implicit_tls, [this](net::SessionId id) { progress(id); });
+  sessions_.adopt(std::move(guest->incoming), std::make_unique<wire::ServerDialog>(settings_, policy_),
+                  way.tls, way.tls_first, [this](net::SessionId id) { progress(id); });
 }
 
 wire::ServerDialog* SmtpService::dialog(net::SessionId id) {

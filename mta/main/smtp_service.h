@@ -9,7 +9,9 @@
 
 #include "mta/base/rng.h"
 #include "mta/intake/accept.h"
+#include "mta/intake/admission.h"
 #include "mta/intake/keys.h"
+#include "mta/main/reception.h"
 #include "mta/main/session_counts.h"
 #include "mta/net/session.h"
 #include "mta/wire/server_dialog.h"
@@ -19,7 +21,9 @@ namespace relay {
 // Refuses MAIL while nothing can be stored, so that no content is sent in vain.
 class StoragePolicy final : public wire::ServerPolicy {
  public:
-  explicit StoragePolicy(intake::Intake& intake) : intake_(intake) {}
+  StoragePolicy(intake::Intake& intake, const Admission& admission)
+      : intake_(intake), admission_(admission) {}
+  bool pressed() const override { return admission_.pressed(); }
   std::optional<wire::Reply> on_mail(const wire::Identity*, const wire::MailFrom&) override {
     auto refusal = intake_.turn_away();
     if (!refusal) return std::nullopt;
@@ -28,6 +32,7 @@ class StoragePolicy final : public wire::ServerPolicy {
 
  private:
   intake::Intake& intake_;
+  const Admission& admission_;
 };
 
 class SmtpService {
@@ -37,18 +42,16 @@ class SmtpService {
     Rng& rng;
     intake::KeyRing& keys;
     intake::Intake& intake;
+    Admission& admission;
   };
-  SmtpService(Ports ports, wire::ServerSettings settings, std::uint32_t connections,
-              const net::SessionLimits& session_limits);
+  SmtpService(Ports ports, wire::ServerSettings settings, const net::SessionLimits& session_limits);
 
-  // How a connection came in.
-  struct Entrance {
-    std::shared_ptr<net::TlsContext> tls;  // the listener's, or null
-    bool implicit_tls = false;
-    bool proxied = false;  // a PROXY header comes first and says who the client is
-  };
-  // Takes the descriptor; over the limit the client is told 421 and let go.
-  void take(int fd, const wire::PeerInfo& peer, const Entrance& at);
+  // Takes the descriptor; over a limit the client is told 421 and let go.
+  void take(int fd, const wire::PeerInfo& peer, const Reception::Way& way);
+  // The last descriptor there is: the client is told 421 and let go.
+  void turn_away(int fd, const wire::PeerInfo& peer, const Reception::Way& way) {
+    reception_.turn_away(fd, peer, way.tls_first, TurnedAway::descriptors);
+  }
   // 421 to every session that is between transactions; the others finish theirs.
   void shut_down();
   // Every connection at once; for the end of the loop.
@@ -66,9 +69,9 @@ class SmtpService {
   Ports ports_;
   net::SessionTable sessions_;
   std::shared_ptr<const wire::ServerSettings> settings_;
-  std::uint32_t connections_;
   StoragePolicy policy_;
   SessionCounts counts_;
+  Reception reception_;
   bool going_down_ = false;
 };
 

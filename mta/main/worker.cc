@@ -55,9 +55,9 @@ Worker::Worker(const Shared& shared, net::UvLoop& loop, std::unique_ptr<dns::Res
       api_({loop, rng_, shared.intake, shared.keys, shared.dispatcher, shared.store, shared.writer,
             shared.loader, shared.about, &shared.monitor, shared.tls.certificates()},
            shared.config.api),
-      smtp_({loop, rng_, shared.keys, shared.intake}, server_settings(shared),
-            shared.config.submission.connections, shared.config.sessions),
-      http_({loop, api_}, shared.config.http.limits, shared.config.http.connections, shared.config.sessions) {
+      smtp_({loop, rng_, shared.keys, shared.intake, shared.smtp_places}, server_settings(shared),
+            shared.config.sessions),
+      http_({loop, api_, shared.http_places}, shared.config.http.limits, shared.config.sessions) {
   shared.monitor.add(smtp_.counts(), http_.counts());
 }
 
@@ -72,30 +72,33 @@ Result<void> Worker::keep(Result<std::unique_ptr<net::Listener>> listener) {
 Result<void> Worker::listen(bool administration) {
   const auto& submission = shared_.config.submission.listeners;
   for (std::size_t i = 0; i < submission.size(); ++i) {
-    auto kept = keep(net::Listener::tcp(
-        loop_, submission[i].address, submission[i].port,
-        [this, &at = submission[i], tls = shared_.tls.submission(i)](int fd, const wire::PeerInfo& peer) {
-          const bool implicit = at.tls == conf::SubmissionListener::Tls::implicit;
-          smtp_.take(fd, peer, {tls, implicit, within(at.proxy_from, peer.address)});
-        }));
+    const bool implicit = submission[i].tls == conf::SubmissionListener::Tls::implicit;
+    auto kept = listen_on(smtp_, submission[i], {shared_.tls.submission(i), implicit});
     if (!kept) return kept;
   }
   const auto& http = shared_.config.http.listeners;
   for (std::size_t i = 0; i < http.size(); ++i) {
-    auto kept = keep(net::Listener::tcp(
-        loop_, http[i].address, http[i].port,
-        [this, &at = http[i], tls = shared_.tls.http(i)](int fd, const wire::PeerInfo& peer) {
-          http_.take(fd, peer, tls, within(at.proxy_from, peer.address), api::Door::application);
-        }));
+    auto kept = listen_on(http_, http[i], {shared_.tls.http(i), http[i].tls}, api::Door::application);
     if (!kept) return kept;
   }
-  if (administration && !shared_.config.admin_socket.empty()) {
-    return keep(
-        net::Listener::local(loop_, shared_.config.admin_socket, [this](int fd, const wire::PeerInfo& peer) {
-          http_.take(fd, peer, nullptr, false, api::Door::administration);
-        }));
-  }
-  return {};
+  if (!administration || shared_.config.admin_socket.empty()) return {};
+  return keep(net::Listener::local(
+      loop_, shared_.config.admin_socket,
+      [this](int fd, const wire::PeerInfo& peer) { http_.take(fd, peer, {}, api::Door::administration); },
+      [this](int fd, const wire::PeerInfo& peer) { http_.turn_away(fd, peer, {}); }));
+}
+
+template <class Service, class At, class... More>
+Result<void> Worker::listen_on(Service& service, const At& at, Reception::Way tls, More... more) {
+  const auto way = [&at, tls = std::move(tls)](const wire::PeerInfo& peer) {
+    return Reception::Way{tls.tls, tls.tls_first, within(at.proxy_from, peer.address)};
+  };
+  return keep(net::Listener::tcp(
+      loop_, at.address, at.port,
+      [&service, way, more...](int fd, const wire::PeerInfo& peer) {
+        service.take(fd, peer, way(peer), more...);
+      },
+      [&service, way](int fd, const wire::PeerInfo& peer) { service.turn_away(fd, peer, way(peer)); }));
 }
 
 void Worker::keep_purging() {

@@ -43,6 +43,8 @@ struct Shared {
   std::shared_ptr<net::TlsContext> client_tls;
   std::size_t loops = 1;  // among which the memory for content is divided
   api::About about;
+  Admission& smtp_places;  // of all loops together
+  Admission& http_places;
 };
 
 class Worker {
@@ -65,6 +67,8 @@ class Worker {
   Worker(const Shared& shared, net::UvLoop& loop, std::unique_ptr<dns::Resolver> resolver);
   void begin_finishing(Duration grace);
   void check_finished(Instant give_up);
+  template <class Service, class At, class... More>
+  Result<void> listen_on(Service& service, const At& at, Reception::Way tls, More... more);
   Result<void> keep(Result<std::unique_ptr<net::Listener>> listener);
 
   const Shared shared_;

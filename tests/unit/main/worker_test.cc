@@ -101,11 +101,13 @@ struct Relay {
   std::unique_ptr<intake::Intake> intake;
   std::unique_ptr<Monitor> monitor;
   std::unique_ptr<TlsListeners> tls;
+  std::unique_ptr<Admission> smtp_places, http_places;
   std::unique_ptr<Worker> worker;
   std::thread thread;
 
-  explicit Relay(std::uint16_t host, std::uint32_t connections = 100) {
-    config.submission.connections = config.http.connections = connections;
+  explicit Relay(std::uint16_t host, std::uint32_t connections = 100, std::uint32_t per_address = 100) {
+    config.submission.connections.sessions = config.http.connections.sessions = connections;
+    config.submission.connections.per_address = per_address;
     config.host_name = "relay.test";
     config.intake.host_name = config.api.host_name = config.delivery.client.ehlo_name = config.host_name;
     config.spool = {
@@ -125,6 +127,8 @@ struct Relay {
     monitor = std::make_unique<Monitor>(Monitor::Ports{*store, *writer, *in_flight, *intake, *dispatcher},
                                         Monitor::Facts{"1.2.3", system_wall(), config.spool.durability, 7});
     tls = std::move(TlsListeners::make(config, system_wall(), system_now())).value();
+    smtp_places = std::make_unique<Admission>(config.submission.connections);
+    http_places = std::make_unique<Admission>(config.http.connections);
     worker = std::move(Worker::make({config,
                                      *store,
                                      *writer,
@@ -138,7 +142,9 @@ struct Relay {
                                      *tls,
                                      std::move(net::TlsContext::client(false)).value(),
                                      1,
-                                     {}},
+                                     {},
+                                     *smtp_places,
+                                     *http_places},
                                     loop))
                  .value();
     dispatcher->add(loop, worker->scheduler());
@@ -215,6 +221,24 @@ TEST_CASE("connections over the limit are turned away in the protocol's words, t
   CHECK(admin.read("\r\n").starts_with("HTTP/1.1 200 "));
 }
 
+TEST_CASE("one address may not take every place, and has them again when its sessions end") {
+  const Tcp host = Tcp::listening();
+  Relay relay(host.port(), 100, 2);
+  const Tcp first = Tcp::to(relay.smtp());
+  first.read("\r\n");
+  {
+    const Tcp second = Tcp::to(relay.smtp());
+    CHECK(second.read("\r\n").starts_with("220 "));
+    CHECK(Tcp::to(relay.smtp())
+              .read("\r\n")
+              .starts_with("421 4.7.0 relay.test Too many connections from your"));
+    second.send("QUIT\r\n");
+    second.read("221 2.0.0");
+  }
+  std::string greeting;  // the place is free once the server has seen the end
+  while (!greeting.starts_with("220 ")) greeting = Tcp::to(relay.smtp()).read("\r\n");
+}
+
 TEST_CASE(
     "pipelined requests are answered in order, and a message accepted outlives a host that never greets") {
   const Tcp host = Tcp::listening();
@@ -249,7 +273,7 @@ TEST_CASE("a scrape tells of every part, on the Unix socket and to loopback") {
   const Tcp admin = Tcp::to_path(relay.config.admin_socket);
   for (const Tcp* client : {&http, &admin}) {
     client->send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
-    const std::string page = client->read("relay_sessions_turned_away_total{protocol=\"http\"} 0\n");
+    const std::string page = client->read("{protocol=\"http\",reason=\"stopping\"} 0\n");
     CAPTURE(page);
     CHECK(page.starts_with("HTTP/1.1 200 "));
     for (const std::string_view line :

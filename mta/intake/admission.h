@@ -2,8 +2,8 @@
 // and of one API key. What there is no room for is refused before it costs anything.
 //
 // A Place counts one session for as long as it exists; a session keeps it until its socket is closed. Every
-// function may be called from any thread; one short lock for an address or key, none for the rest. Bounded: an
-// address or key is known only while a Place has it. An Admission outlives its Places.
+// function may be called from any thread; one short lock for an address or key, none for the rest. Bounded:
+// an address or key is known only while a Place has it. An Admission outlives its Places.
 #pragma once
 #include <array>
 #include <atomic>
@@ -21,8 +21,8 @@ namespace relay {
 struct AdmissionLimits {
   // Each costs a descriptor and memory: a hundred KiB after TLS, at most.
   std::uint32_t sessions = 5000;
-  // From one IPv4 address or IPv6 /64, which is what one customer has. One client must not take every place; a
-  // host of many PHP workers, each with a connection of its own, must not be hit: they have 50 to 200.
+  // From one IPv4 address or IPv6 /64, which is what one customer has. One client must not take every place;
+  // a host of many PHP workers, each with a connection of its own, must not be hit: they have 50 to 200.
   std::uint32_t per_address = 500;  // 0: no limit
   // Per cent of `sessions` from which on they are pressed, and below which no more: two, so that it does not
   // change with each connection.
@@ -44,8 +44,8 @@ class Admission {
     // Once the client is known. False, and nothing changes, if its address has all the sessions it may have.
     // What is no IP address has no limit.
     bool take_address(std::string_view address);
-    // When the client has authenticated, again if it does so again. False, and nothing changes, if the key has
-    // `limit` sessions besides this one; 0 is no limit.
+    // When the client has authenticated, again if it does so again. False, and nothing changes, if the key
+    // has `limit` sessions besides this one; 0 is no limit.
     bool take_key(const std::string& key, std::uint32_t limit);
 
    private:

@@ -1,4 +1,4 @@
-#include "mta/main/admission.h"
+#include "mta/intake/admission.h"
 
 #include <utility>
 
