@@ -227,28 +227,6 @@ TEST_CASE("what comes while the dialog is on hold is read after it") {
   CHECK(served->closed[0].why == Closed::Why::end_of_file);
 }
 
-TEST_CASE("a peer that closes its half still gets all that is unsent") {
-  Net net;
-  const std::string large(3u << 20, 'x');
-  net.serve([&] {
-    auto d = std::make_unique<TestDialog>();
-    d->bytes = [&](TestDialog& self, std::string_view) { self.out.append(large); };
-    return d;
-  });
-  const Socket client = net.raw_client();
-  REQUIRE(::send(client.get(), "go", 2, 0) == 2);
-  REQUIRE(::shutdown(client.get(), SHUT_WR) == 0);
-  std::string got;
-  net.run_until([&] {
-    char buffer[65536];
-    ssize_t n = 0;
-    while ((n = ::recv(client.get(), buffer, sizeof buffer, MSG_DONTWAIT)) > 0)
-      got.append(buffer, static_cast<std::size_t>(n));
-    return n == 0;
-  });
-  CHECK(got == large);
-}
-
 TEST_CASE("the last reply is not lost though the client's input was never read") {
   Net net;
   net.serve([] {
@@ -291,80 +269,6 @@ TEST_CASE("a client that keeps its half open is not waited for beyond the limit"
   const Socket client = net.raw_client();
   net.run_until([&] { return !net.accepted.empty() && net.table.size() == 0; });
   CHECK(read_to_end(client.get()) == "421 bye");
-}
-
-TEST_CASE("a client that never reads is closed after the write timeout") {
-  SessionLimits limits;
-  limits.write_timeout = std::chrono::milliseconds(50);
-  Net net(limits);
-  std::shared_ptr<TestDialog::Seen> served;
-  net.serve([&] {
-    auto d = saying(std::string(32u << 20, 'x'));
-    served = d->seen;
-    return d;
-  });
-  const Socket client = net.raw_client();
-  net.run_until([&] { return served && !served->closed.empty(); });
-  CHECK(served->closed[0].why == Closed::Why::reset);
-  CHECK(served->closed[0].detail.find("took nothing") != std::string::npos);
-  CHECK(served->sent == 0);
-}
-
-// Takes a little now and then until the server lets go; what it got.
-std::size_t sip(Net& net, int fd, std::size_t at_once) {
-  std::size_t got = 0;
-  std::vector<char> buffer(at_once);
-  bool ended = false;
-  std::function<void()> take = [&] {
-    const ssize_t n = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (n > 0) got += static_cast<std::size_t>(n);
-    ended = n == 0 || (n < 0 && errno != EAGAIN);
-    if (!ended) net.loop.at(net.loop.now() + std::chrono::milliseconds(5), take);
-  };
-  take();
-  net.run_until([&] { return ended; });
-  return got;
-}
-
-TEST_CASE("a client that reads a byte now and then is closed, also while the session is being closed") {
-  for (const bool closing : {false, true}) {
-    CAPTURE(closing);
-    SessionLimits limits;
-    limits.write_timeout = std::chrono::milliseconds(200);
-    limits.least_rate = 1u << 30;
-    Net net(limits);
-    std::shared_ptr<TestDialog::Seen> served;
-    net.serve([&] {
-      auto d = saying(std::string(32u << 20, 'x'));
-      served = d->seen;
-      if (closing) d->bytes = [](TestDialog& self, std::string_view) { self.want = Want::close; };
-      return d;
-    });
-    const Socket client = net.raw_client();
-    REQUIRE(::send(client.get(), "x", 1, 0) == 1);
-    if (closing) ::shutdown(client.get(), SHUT_WR);
-    CHECK(sip(net, client.get(), 64 * 1024) < 32u << 20);
-    net.run_until([&] { return net.table.size() == 0; });
-    if (closing) continue;
-    REQUIRE(served->closed.size() == 1);
-    CHECK(served->closed[0].why == Closed::Why::reset);
-  }
-}
-
-TEST_CASE("a slow client gets all, as more output gives it more time") {
-  SessionLimits limits;
-  limits.write_timeout = std::chrono::milliseconds(200);
-  limits.least_rate = 1u << 20;  // 8 MiB have eight seconds
-  Net net(limits);
-  const std::string large(8u << 20, 'x');
-  net.serve([&] {
-    auto d = saying(large);
-    d->bytes = [](TestDialog& self, std::string_view) { self.want = Want::close; };
-    return d;
-  });
-  const Socket client = net.raw_client();
-  REQUIRE(::send(client.get(), "x", 1, 0) == 1);
-  CHECK(sip(net, client.get(), 256 * 1024) == large.size());
 }
 
 TEST_CASE("a dialog is told of its deadline once, and of a later one again") {
