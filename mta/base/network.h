@@ -22,8 +22,8 @@ class Network {
   unsigned bits_ = 128;
 };
 
-// What is counted as one client: an IPv4 address, or the /64 of an IPv6 address, of which one customer has as many
-// addresses as he likes. As bytes; empty for what is no address.
+// What is counted as one client: an IPv4 address, or the /64 of an IPv6 address, of which one customer has as
+// many addresses as he likes. As bytes; empty for what is no address.
 std::string neighbourhood(std::string_view address);
 
 // Whether an address is in one of the ranges, each as Network::parse takes it, or "loopback".

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 
 namespace relay {
 
@@ -19,13 +20,16 @@ DescriptorPlan plan_descriptors(std::uint64_t limit, const DescriptorNeeds& need
     return wanted == 0 ? 0 : std::max(part, 1u);
   };
   DescriptorPlan plan{share(needs.submission), share(needs.http), std::nullopt};
+  const auto told = [](std::string_view setting, std::uint32_t counts, std::uint32_t wanted) {
+    return wanted == 0 ? std::string()
+                       : fmt::format(" {} counts as {} in place of {};", setting, counts, wanted);
+  };
   plan.warning = fmt::format(
-      "the limit of open files is {}, and the configuration can need {}: submission.connections counts as {} "
-      "in place "
-      "of {}, http.connections as {} in place of {}; raise the limit (LimitNOFILE= in systemd) or lower "
-      "these and "
-      "delivery.connections",
-      limit, rest + incoming, plan.submission, needs.submission, plan.http, needs.http);
+      "the limit of open files is {}, and the configuration can need {}:{}{} raise the limit (LimitNOFILE= "
+      "in systemd) "
+      "or lower these and delivery.connections",
+      limit, rest + incoming, told("submission.connections", plan.submission, needs.submission),
+      told("http.connections", plan.http, needs.http));
   return plan;
 }
 

@@ -18,7 +18,7 @@ double seconds_since(Steady::time_point start) {
 }
 
 void give_up(const std::string& why) {
-  std::fprintf(stderr, "bench_start: %s\n", why.c_str());
+  std::fprintf(stderr, "the benchmark cannot go on: %s\n", why.c_str());
   std::exit(1);
 }
 

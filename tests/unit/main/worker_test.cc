@@ -105,9 +105,11 @@ struct Relay {
   std::unique_ptr<Worker> worker;
   std::thread thread;
 
-  explicit Relay(std::uint16_t host, std::uint32_t connections = 100, std::uint32_t per_address = 100) {
+  explicit Relay(std::uint16_t host, std::uint32_t connections = 100, std::uint32_t per_address = 100,
+                 Duration pressed_timeout = std::chrono::seconds(10)) {
     config.submission.connections.sessions = config.http.connections.sessions = connections;
     config.submission.connections.per_address = per_address;
+    config.submission.limits.pressed_timeout = pressed_timeout;
     config.host_name = "relay.test";
     config.intake.host_name = config.api.host_name = config.delivery.client.ehlo_name = config.host_name;
     config.spool = {
@@ -237,6 +239,17 @@ TEST_CASE("one address may not take every place, and has them again when its ses
   }
   std::string greeting;  // the place is free once the server has seen the end
   while (!greeting.starts_with("220 ")) greeting = Tcp::to(relay.smtp()).read("\r\n");
+}
+
+TEST_CASE("when places are nearly taken, who says nothing is waited for no longer") {
+  const Tcp host = Tcp::listening();
+  Relay relay(host.port(), 10, 100, std::chrono::milliseconds(50));
+  std::vector<Tcp> idle;
+  for (int i = 0; i < 10; ++i) {  // the tenth presses
+    idle.push_back(Tcp::to(relay.smtp()));
+    CHECK(idle.back().read("\r\n").starts_with("220 "));
+  }
+  for (const Tcp& client : idle) CHECK(client.read("\r\n").starts_with("421 4.4.2 "));
 }
 
 TEST_CASE(
