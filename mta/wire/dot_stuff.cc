@@ -1,5 +1,6 @@
 #include "mta/wire/dot_stuff.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace relay::wire {
@@ -19,8 +20,7 @@ bool DotStuffer::emit(Output& out, std::size_t block) {
   }
   if (!done_ && segment_ == segments.size()) {
     // RFC 5321 4.1.1.4: the CRLF before the final dot is the content's own last one.
-    const bool ended = before_last_ == '\r' && last_ == '\n';
-    out.append(ended ? ".\r\n" : "\r\n.\r\n");
+    out.append(line_start_ ? ".\r\n" : "\r\n.\r\n");
     done_ = true;
   }
   return done_;
@@ -29,21 +29,45 @@ bool DotStuffer::emit(Output& out, std::size_t block) {
 void DotStuffer::emit_range(Output& out, std::string_view range) {
   if (range.empty()) return;
   std::size_t slice = 0;  // where the slice under way begins
-  std::size_t line = 0;   // where to look for a line's beginning
-  bool begins = last_ == '\n';
-  while (true) {
-    if (begins && range[line] == '.') {
-      out.append(body_, range.substr(slice, line + 1 - slice));
-      slice = line;  // the dot again
+  std::size_t at = 0;
+  const auto line_end = [&](std::size_t end, std::size_t after, bool whole) {
+    if (!whole) {
+      out.append(body_, range.substr(slice, end - slice));
+      out.append("\r\n");
+      slice = after;
     }
-    const std::size_t end = range.find('\n', line);  // memchr
-    if (end == std::string_view::npos || end + 1 == range.size()) break;
-    line = end + 1;
-    begins = true;
+    at = after;
+    line_start_ = true;
+  };
+  if (!held_.empty()) {
+    const bool whole = range.front() == '\n';
+    if (whole) out.append(body_, held_);
+    line_end(0, whole ? 1 : 0, whole);
+    held_ = {};
+  }
+  // Each is looked for once in a range: content full of the one and without the other takes no longer.
+  std::size_t cr = 0, lf = 0;
+  const auto next = [&](std::size_t& known, char c) {
+    if (known == 0 || known < at) known = std::min(range.find(c, at), range.size());  // memchr
+    return known;
+  };
+  while (at < range.size()) {
+    if (line_start_ && range[at] == '.') {
+      out.append(body_, range.substr(slice, at + 1 - slice));
+      slice = at;  // the dot again
+    }
+    line_start_ = false;
+    const std::size_t end = std::min(next(cr, '\r'), next(lf, '\n'));
+    if (end == range.size()) break;
+    if (range[end] == '\r' && end + 1 == range.size()) {
+      out.append(body_, range.substr(slice, end - slice));
+      held_ = range.substr(end);
+      return;
+    }
+    const bool whole = range[end] == '\r' && range[end + 1] == '\n';
+    line_end(end, end + (whole ? 2 : 1), whole);
   }
   out.append(body_, range.substr(slice));
-  before_last_ = range.size() > 1 ? range[range.size() - 2] : last_;
-  last_ = range.back();
 }
 
 }  // namespace relay::wire

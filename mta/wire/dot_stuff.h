@@ -1,10 +1,10 @@
 // DotStuffer: a Body as it goes out after DATA (RFC 5321 4.5.2), without copying it.
 //
 // A line that begins with a dot gets another one: the two dots are the end of one slice and the beginning of
-// the next, both of the Body. CRLF is added if the content does not end in it, then the final dot. A dot
-// after a bare LF is doubled too: some hosts take a bare LF for a line's end, and must not find the end of
-// the message there. emit() gives one block at a time, so that output is bounded and content can be timed by
-// the block.
+// the next, both of the Body. CRLF is added if the content does not end in it, then the final dot. No CR or
+// LF goes out alone, whatever the Body holds and wherever it came from: each becomes CRLF, since some hosts
+// take them for a line's end and would find the end of the message there. emit() gives one block at a time,
+// so that output is bounded and content can be timed by the block.
 #pragma once
 #include <cstddef>
 #include <string_view>
@@ -18,7 +18,8 @@ class DotStuffer {
  public:
   explicit DotStuffer(BodyPtr body) : body_(std::move(body)) {}
 
-  // Appends the next block: `block` bytes of content, and what stuffing adds. True once the final dot is in.
+  // Appends the next block: `block` bytes of content, and what stuffing adds (at most as much again). True
+  // once the final dot is in.
   bool emit(Output& out, std::size_t block);
   bool done() const { return done_; }
 
@@ -28,8 +29,8 @@ class DotStuffer {
   BodyPtr body_;
   std::size_t segment_ = 0;
   std::size_t offset_ = 0;
-  char before_last_ = '\r';  // the last two bytes emitted; the content begins as after a line's end
-  char last_ = '\n';
+  std::string_view held_;   // a CR whose successor is not known yet
+  bool line_start_ = true;  // the content begins as after a line's end
   bool done_ = false;
 };
 

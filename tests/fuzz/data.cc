@@ -47,13 +47,17 @@ void check_lines(const std::string& content) {
   }
 }
 
-// What would go out by DATA comes back as it was, and ends where it ends.
-void check_outwards(const std::string& content) {
+std::string sent_outwards(const std::string& content, std::size_t block) {
   DotStuffer stuffer(std::make_shared<const Body>(content));
   Output out;
-  while (!stuffer.emit(out, 7)) {
+  while (!stuffer.emit(out, block)) {
   }
-  const std::string sent = out.take_text();
+  return out.take_text();
+}
+
+// What would go out by DATA comes back as it was, and ends where it ends.
+void check_outwards(const std::string& content) {
+  const std::string sent = sent_outwards(content, 7);
   DataDecoder again(sent.size() + 2);
   fuzz::promise(again.feed(sent) == sent.size() && again.done() && !again.bare());
   const bool ended = content.empty() || content.ends_with("\r\n");
@@ -72,6 +76,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Decoded whole = decode(stream, std::string_view::npos, limit, framing);
   fuzz::promise(decode(stream, piece, limit, framing) == whole);
   check_lines(whole.content);
+  // Whatever a body holds, no line end goes out alone, and the end is where it should be.
+  const std::string sent = sent_outwards(std::string(stream), piece);
+  check_lines(sent);
+  fuzz::promise(sent == sent_outwards(std::string(stream), 1 << 20) &&
+                sent.find("\r\n.\r\n") + 5 >= sent.size());
   if (whole.done && !whole.over) check_outwards(whole.content);
   return 0;
 }

@@ -24,7 +24,7 @@ Emitted emit(const std::vector<std::string>& segments, std::size_t block) {
   for (bool done = false; !done;) {
     Output out;
     done = stuffer.emit(out, block);
-    CHECK(out.bytes() <= 2 * block + 5);
+    CHECK(out.bytes() <= 2 * block + 7);
     for (const auto& segment : out.take()) {
       if (const auto* text = std::get_if<std::string>(&segment)) {
         emitted.text += *text;
@@ -68,12 +68,19 @@ TEST_CASE("dot-stuffing, with segments and blocks of every size") {
       {"a.b\r\n.c\r\nd.\r\n", "a.b\r\n..c\r\nd.\r\n.\r\n"},
       {"a\r\n.", "a\r\n..\r\n.\r\n"},
       {"a\r\n\r\n..b\r\n", "a\r\n\r\n...b\r\n.\r\n"},
-      // What other hosts might take for the end.
-      {"a\n.\r\nb\r\n", "a\n..\r\nb\r\n.\r\n"},
-      {"a\n.\nb\n", "a\n..\nb\n\r\n.\r\n"},
-      {"a\r", "a\r\r\n.\r\n"},
-      {"a\n", "a\n\r\n.\r\n"},
-      {"a\r\r\n", "a\r\r\n.\r\n"},
+      // What other hosts might take for the end of a line, and so of the message.
+      {"a\n.\r\nb\r\n", "a\r\n..\r\nb\r\n.\r\n"},
+      {"a\n.\nb\n", "a\r\n..\r\nb\r\n.\r\n"},
+      {"a\r\n.\nb\r\n", "a\r\n..\r\nb\r\n.\r\n"},
+      {"a\r\n.\rb\r\n", "a\r\n..\r\nb\r\n.\r\n"},
+      {"a\r.\rb", "a\r\n..\r\nb\r\n.\r\n"},
+      {"a\r", "a\r\n.\r\n"},
+      {"a\n", "a\r\n.\r\n"},
+      {"\r", "\r\n.\r\n"},
+      {"\r\r", "\r\n\r\n.\r\n"},
+      {"\n\r", "\r\n\r\n.\r\n"},
+      {"\n.", "\r\n..\r\n.\r\n"},
+      {"a\r\r\n", "a\r\n\r\n.\r\n"},
       {std::string("\0.\0\r\n", 5), std::string("\0.\0\r\n.\r\n", 8)},
   };
   for (const auto& c : cases) check(c.content, c.wanted);
