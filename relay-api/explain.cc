@@ -55,6 +55,14 @@ std::string explain_set(std::string_view what, std::string_view reason, std::str
   return fmt::format("{}: {}; {}.", what, reason, then);
 }
 
+// Before its time, and not yet tried.
+bool is_scheduled(const spool::MessageView& view, std::size_t recipient, WallTime now) {
+  const spool::RecipientState& state = view.recipients.at(recipient);
+  const auto& scheduled = view.message.scheduled;
+  return scheduled && *scheduled > now && state.status == Status::queued && state.attempts == 0 &&
+         state.next_attempt == *scheduled;
+}
+
 // The detail of the last event that held or cancelled a recipient who is so.
 std::string_view reason_of(const spool::MessageView& view, std::size_t recipient) {
   const auto type = view.recipients.at(recipient).status == Status::held ? spool::EventType::held
@@ -113,6 +121,9 @@ std::string explain(const spool::RecipientState& recipient, WallTime now, std::s
 }
 
 std::string explain(const spool::MessageView& view, std::size_t recipient, WallTime now) {
+  if (is_scheduled(view, recipient, now))
+    return fmt::format("Scheduled for {}, {}.", format_rfc3339(*view.message.scheduled),
+                       when(*view.message.scheduled, now));
   return explain(view.recipients.at(recipient), now, reason_of(view, recipient));
 }
 

@@ -45,8 +45,30 @@ json::object event_object(const spool::Event& event) {
   return out;
 }
 
-json::object recipient_object(const spool::RecipientState& recipient) {
+// Null for what was not said.
+json::value optional_text(std::string_view text) {
+  return text.empty() ? json::value(nullptr) : json::value(valid_utf8(text));
+}
+
+// NOTIFY (RFC 3461 4.1); null if the sender has not said.
+json::value notify_value(std::uint8_t notify) {
+  if (notify == 0) return nullptr;
+  json::array out;
+  for (const auto& [bit, name] : {std::pair(wire::notify_never, "never"),
+                                  {wire::notify_success, "success"},
+                                  {wire::notify_failure, "failure"},
+                                  {wire::notify_delay, "delay"}})
+    if (notify & bit) out.emplace_back(name);
+  return out;
+}
+
+json::object recipient_object(const spool::MessageView& view, std::size_t index) {
+  const spool::RecipientState& recipient = view.recipients.at(index);
+  const auto& recipients = view.message.envelope.recipients;
+  const wire::Recipient envelope = index < recipients.size() ? recipients[index] : wire::Recipient{};
   json::object out{{"address", valid_utf8(recipient.address)},
+                   {"notify", notify_value(envelope.notify)},
+                   {"original_recipient", optional_text(envelope.original)},
                    {"status", spool::text(recipient.status)},
                    {"attempts", recipient.attempts},
                    {"next_attempt_at", next_moment(recipient.status, recipient.next_attempt)}};
@@ -70,11 +92,34 @@ json::object unknown_object(const spool::MessageView& view, Reader reader) {
   for (const char* name : {"from", "subject", "message_id", "created_at", "size"}) out[name] = nullptr;
   out["to"] = json::array();
   out["tags"] = json::array();
+  out["metadata"] = json::object();
+  for (const char* name :
+       {"stream", "sandbox", "idempotency_key", "scheduled_at", "envelope_id", "dsn_return"})
+    out[name] = nullptr;
   if (reader == Reader::administrator) {
     for (const char* name : {"account", "key", "origin", "reverse_path"}) out[name] = nullptr;
     out["damage"] = damage_array(view);
   }
   return out;
+}
+
+// What the message carries besides its content.
+void add_attributes(json::object& out, const spool::Message& message) {
+  json::array tags;
+  for (const auto& tag : message.tags) tags.emplace_back(valid_utf8(tag));
+  json::object metadata;
+  for (const auto& [name, value] : message.metadata) metadata[valid_utf8(name)] = valid_utf8(value);
+  out["tags"] = std::move(tags);
+  out["metadata"] = std::move(metadata);
+  out["stream"] = spool::text(message.stream);
+  out["sandbox"] = message.sandbox;
+  out["idempotency_key"] = optional_text(message.idempotency_key);
+  out["scheduled_at"] = moment(message.scheduled);
+  out["envelope_id"] = optional_text(message.envelope.id);
+  const wire::DsnReturn ret = message.envelope.ret;
+  out["dsn_return"] = ret == wire::DsnReturn::unsaid ? json::value(nullptr)
+                      : ret == wire::DsnReturn::full ? json::value("full")
+                                                     : json::value("headers");
 }
 
 // The parts that lists show too.
@@ -88,11 +133,10 @@ json::object summary_object(const spool::MessageView& view, Reader reader) {
                    {"message_id", valid_utf8(message.rfc_message_id)},
                    {"created_at", format_rfc3339(message.accepted)},
                    {"size", message.size}};
-  json::array to, tags;
+  json::array to;
   for (const auto& recipient : view.recipients) to.emplace_back(valid_utf8(recipient.address));
-  for (const auto& tag : message.tags) tags.emplace_back(valid_utf8(tag));
   out["to"] = std::move(to);
-  out["tags"] = std::move(tags);
+  add_attributes(out, message);
   if (reader == Reader::administrator) {
     out["account"] = message.account.value;
     out["key"] = message.key.value;
@@ -109,7 +153,7 @@ std::string address_of(const spool::MessageView& view, std::uint32_t index) {
 
 json::array recipient_array(const spool::MessageView& view) {
   json::array out;
-  for (const auto& recipient : view.recipients) out.push_back(recipient_object(recipient));
+  for (std::size_t i = 0; i < view.recipients.size(); ++i) out.push_back(recipient_object(view, i));
   return out;
 }
 
@@ -136,10 +180,11 @@ json::object queue_object(const spool::QueueRow& row) {
           {"domain", known(state, json::value(valid_utf8(entry.domain)))},
           {"status", state ? spool::text(entry.status) : "unknown"},
           {"attempts", known(state, entry.attempts)},
-          {"accepted_at", known(state, json::value(format_rfc3339(entry.accepted)))},
+          {"accepted_at", known(state, json::value(format_rfc3339(entry.ref.message.time())))},
           {"reverse_path", known(message, json::value(valid_utf8(row.reverse_path)))},
           {"account", known(message, json::value(row.account.value))},
           {"size", known(message, row.size)},
+          {"scheduled_at", known(message, moment(row.scheduled))},
           {"next_attempt_at", known(state, next_moment(entry.status, entry.due))},
           {"damage", known(!row.damage.empty(), json::value(valid_utf8(row.damage)))}};
 }
@@ -198,7 +243,7 @@ std::string json_why(const spool::MessageView& view, WallTime now) {
   json::array recipients;
   for (std::uint32_t i = 0; i < view.recipients.size(); ++i) {
     const spool::RecipientState& recipient = view.recipients[i];
-    json::object one = recipient_object(recipient);
+    json::object one = recipient_object(view, i);
     one["sentence"] = valid_utf8(explain(view, i, now));
     one["next_attempt"] = recipient.status == spool::Status::queued
                               ? json::value(due(recipient.next_attempt, now))

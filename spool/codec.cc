@@ -23,6 +23,7 @@ std::string_view name(Table table) {
     case Table::keys: return "keys";
     case Table::accounts: return "accounts";
     case Table::usage: return "usage";
+    case Table::idempotency: return "idempotency";
   }
   return "unknown";
 }

@@ -27,14 +27,15 @@ enum class Table : std::uint8_t {
   keys = 7,
   accounts = 8,
   usage = 9,
+  idempotency = 10,
 };
-inline constexpr std::array all_tables = {Table::meta,   Table::messages, Table::rest,
-                                          Table::bodies, Table::queue,    Table::events,
-                                          Table::keys,   Table::accounts, Table::usage};
-inline constexpr std::size_t table_numbers = 10;  // of arrays by Table
+inline constexpr std::array all_tables = {Table::meta,  Table::messages,   Table::rest, Table::bodies,
+                                          Table::queue, Table::events,     Table::keys, Table::accounts,
+                                          Table::usage, Table::idempotency};
+inline constexpr std::size_t table_numbers = 11;  // of arrays by Table
 std::string_view name(Table table);
-// Whether a sound spool may be without it: one that was made before the table came, until it is opened.
-constexpr bool came_later(Table table) { return table >= Table::usage; }
+// The first format that has it: an older file is given it when it is opened for writing.
+constexpr int since_format(Table table) { return table >= Table::usage ? 2 : 1; }
 
 class Sink {
  public:
@@ -79,7 +80,9 @@ class Source {
 inline constexpr std::size_t frame_bytes = 5;  // version, checksum
 
 // In which a table's records are written; those of every older version are read too.
-constexpr std::uint8_t record_version(Table table) { return table == Table::keys ? 2 : 1; }
+constexpr std::uint8_t record_version(Table table) {
+  return table == Table::messages || table == Table::keys ? 2 : 1;
+}
 
 // What a frame holds.
 struct Payload {

@@ -37,14 +37,17 @@ std::uint64_t space_for_new_mail(std::span<const Operation> batch) {
   constexpr std::uint64_t recipient_bytes = 1024;  // address, queue row, and the first event to come
   std::uint64_t bytes = 0;
   for (const auto& operation : batch)
-    if (const Message* message = new_message(operation))
+    if (const Message* message = new_message(operation)) {
       bytes += message_bytes + recipient_bytes * message->envelope.recipients.size() +
                (message->body ? message->body->size() : 0);
+      for (const auto& [name, value] : message->metadata) bytes += name.size() + value.size();
+    }
   return bytes;
 }
 
 Batch::Batch(const Txn& txn, Cursor messages, Cursor rest, Cursor bodies, Cursor queue, Cursor events,
-             Cursor keys, Cursor accounts, Progress& progress, Scratch& scratch, std::size_t value_bytes)
+             Cursor keys, Cursor accounts, Cursor idempotency, Progress& progress, Scratch& scratch,
+             std::size_t value_bytes)
     : txn_(&txn),
       messages_(std::move(messages)),
       rest_(std::move(rest)),
@@ -53,6 +56,7 @@ Batch::Batch(const Txn& txn, Cursor messages, Cursor rest, Cursor bodies, Cursor
       events_(std::move(events)),
       keys_(std::move(keys)),
       accounts_(std::move(accounts)),
+      idempotency_(std::move(idempotency)),
       progress_(progress),
       scratch_(scratch),
       value_bytes_(value_bytes) {}
@@ -65,11 +69,12 @@ Result<Batch> Batch::begin(const Txn& txn, Progress& progress, Scratch& scratch)
   auto events = Cursor::open(txn, Table::events);
   auto keys = Cursor::open(txn, Table::keys);
   auto accounts = Cursor::open(txn, Table::accounts);
-  for (const auto* cursor : {&messages, &rest, &bodies, &queue, &events, &keys, &accounts})
+  auto idempotency = Cursor::open(txn, Table::idempotency);
+  for (const auto* cursor : {&messages, &rest, &bodies, &queue, &events, &keys, &accounts, &idempotency})
     if (!*cursor) return std::unexpected(cursor->error());
   return Batch(txn, std::move(*messages), std::move(*rest), std::move(*bodies), std::move(*queue),
-               std::move(*events), std::move(*keys), std::move(*accounts), progress, scratch,
-               txn.environment().value_bytes());
+               std::move(*events), std::move(*keys), std::move(*accounts), std::move(*idempotency), progress,
+               scratch, txn.environment().value_bytes());
 }
 
 Result<void> Batch::add(const Operation& operation, Care care) {
@@ -109,10 +114,11 @@ Result<void> Batch::accept(const Accept& accept) {
   for (std::uint32_t i = 0; i < recipients.size(); ++i) {
     QueueRecord row;
     row.due = accept.due;
-    row.accepted = message.accepted;
+    row.since = message.since();
     row.domain = wire::domain_of(recipients[i].address);
     if (auto r = put_row({message.id, i}, row); !r) return r;
   }
+  if (auto r = put_idempotency(message); !r) return r;
   if (auto r = put_in_account(message); !r) return r;
   if (accept.counted) count(message);
   return {};
@@ -125,7 +131,22 @@ Result<void> Batch::check_places(const Message& message) {
   if (auto r = messages_.check(RowKey::message(message.id).view(), put); !r) return r;
   if (auto r = bodies_.check(RowKey::part(message.id, 0).view(), put); !r) return r;
   if (auto r = events_.check(RowKey::event({message.id, 0}, 0).view(), put); !r) return r;
+  // Rather no message than one that its key would not be known by.
+  if (!message.idempotency_key.empty())
+    if (auto r =
+            idempotency_.check(RowKey::idempotency(message.account, message.idempotency_key).view(), put);
+        !r)
+      return r;
   return queue_.check(RowKey::recipient({message.id, 0}).view(), put);
+}
+
+Result<void> Batch::put_idempotency(const Message& message) {
+  if (message.idempotency_key.empty()) return {};
+  const RowKey key = RowKey::idempotency(message.account, message.idempotency_key);
+  begin_frame(scratch_.record);
+  encode_idempotency(message.id, scratch_.record);
+  seal(Table::idempotency, key.view(), scratch_.record);
+  return idempotency_.put(key.view(), scratch_.record);
 }
 
 // Only lists need it.

@@ -22,6 +22,10 @@ struct Progress {
   // named in `closed_behind` when they close.
   MessageId purged_to;
   std::vector<MessageId> closed_behind;
+  // Of the closed ones passed over because their time began later than they were accepted, as they were
+  // scheduled: the first, and when the earliest of them is old enough.
+  std::optional<MessageId> again_from;
+  WallTime again_at;
   bool told_of_accounts = false;  // that their table cannot be written everywhere
   bool told_of_usage = false;     // the same
   bool doubtful = false;          // rows of the queue may be behind their events: see doubtful_row
@@ -46,11 +50,13 @@ class Batch {
 
  private:
   Batch(const Txn& txn, Cursor messages, Cursor rest, Cursor bodies, Cursor queue, Cursor events, Cursor keys,
-        Cursor accounts, Progress& progress, Scratch& scratch, std::size_t value_bytes);
+        Cursor accounts, Cursor idempotency, Progress& progress, Scratch& scratch, std::size_t value_bytes);
   Result<void> accept(const Accept& accept);
   Result<void> restore(const Restore& restore);
   Result<void> check_places(const Message& message);
   Result<void> put_in_account(const Message& message);
+  Result<void> put_idempotency(const Message& message);
+  Result<bool> newest_with_key(const Message& message);
   Result<void> put_row(const RecipientRef& ref, const QueueRecord& row);
   Result<void> put_event(const RecipientRef& ref, std::uint32_t number, const Event& event, Status after,
                          std::uint32_t attempts);
@@ -69,13 +75,15 @@ class Batch {
   Result<void> put_key(const ApiKey& key);
   void count(const Message& message);
   Result<void> purge(const Purge& purge);
-  Result<std::uint64_t> purge_one(const MessageId& id);
-  Result<std::uint64_t> forget(const MessageId& id);
+  Result<std::uint64_t> purge_one(const MessageId& id, WallTime before);
+  bool look_again(WallTime before);
+  Result<std::uint64_t> forget(const MessageId& id, WallTime before);
+  Result<std::uint64_t> erase_idempotency(const Message& message);
   static Result<std::uint64_t> erase_row(Cursor& cursor, const RowKey& key);
   static Result<std::uint64_t> erase_all(Cursor& cursor, const MessageId& id);
 
   const Txn* txn_;
-  Cursor messages_, rest_, bodies_, queue_, events_, keys_, accounts_;
+  Cursor messages_, rest_, bodies_, queue_, events_, keys_, accounts_, idempotency_;
   Progress& progress_;
   Scratch& scratch_;
   std::size_t value_bytes_;

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "mta/base/process.h"
+#include "spool/preflight.h"
 
 namespace relay::spool {
 namespace {
@@ -62,12 +63,22 @@ Result<void> Environment::open_tables() {
     int code = 0;
     MDB_dbi& dbi = dbis_[static_cast<std::size_t>(table)];
     const std::string table_name(name(table));
-    const unsigned flags = came_later(table) ? MDB_CREATE : 0;
+    const unsigned flags = since_format(table) > format_ ? MDB_CREATE : 0;
     if (auto r = change([&] { code = mdb_dbi_open(txn->get(), table_name.c_str(), flags, &dbi); }); !r)
       return r;
     if (code != 0) return lmdb_failure(code, fmt::format("open the spool's table {}", name(table)));
   }
+  if (auto r = renew_format(*txn); !r) return r;
   return txn->commit();
+}
+
+// A file of an older format has what the newer adds from now on, and is refused by programs that would
+// misread it.
+Result<void> Environment::renew_format(const Txn& txn) {
+  if (format_number(format_version) == format_) return {};
+  auto meta = Cursor::open(txn, Table::meta);
+  if (!meta) return std::unexpected(meta.error());
+  return meta->put("format", format_version);
 }
 
 // LMDB does not tell where its map lies. The page that names the tables, which has been found sound, lies in

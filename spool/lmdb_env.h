@@ -187,6 +187,7 @@ class Environment {
   Result<void> check_file();
   Result<void> open_env();
   Result<void> open_tables();
+  Result<void> renew_format(const Txn& txn);
   Result<void> find_map();
   std::unexpected<Error> lose_writer(MapGuard::Fault fault);
   bool freeze_if_panicked();
@@ -197,7 +198,8 @@ class Environment {
   Result<std::uint64_t> allocate(std::uint64_t used, std::uint64_t end);
 
   LmdbSettings settings_;
-  File lock_;  // outlives env_
+  File lock_;       // outlives env_
+  int format_ = 0;  // of the file when it was opened
   std::unique_ptr<MDB_env, Close> env_;
   std::array<MDB_dbi, table_numbers> dbis_{};  // by Table
   std::size_t page_bytes_ = 0;

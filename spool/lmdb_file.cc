@@ -124,9 +124,10 @@ Result<void> Environment::check_file() {
   const File file(::open(data_file().c_str(), O_RDWR | O_CLOEXEC));
   if (file.get() < 0)
     return fail(Errc::system, fmt::format("could not open {}: {}", data_file(), reason(errno)));
-  const auto warnings = preflight(file.get(), data_file());
-  if (!warnings) return std::unexpected(warnings.error());
-  for (const std::string& warning : *warnings) log::error("spool: {}", warning);
+  const auto found = preflight(file.get(), data_file());
+  if (!found) return std::unexpected(found.error());
+  for (const std::string& warning : found->warnings) log::error("spool: {}", warning);
+  format_ = found->format;
   return {};
 }
 

@@ -100,6 +100,7 @@ class Completer {
     row.reverse_path = message_->envelope.reverse_path;
     row.account = message_->account;
     row.size = message_->size;
+    row.scheduled = message_->scheduled;
   }
 
   OpenRow read(Rows& queue) { return read_open(queue, messages_, rest_, events_, doubtful_); }

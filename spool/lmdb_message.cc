@@ -91,7 +91,7 @@ class ViewReader {
       state.status = row->status;
       state.attempts = row->attempts;
     }
-    if (state.status == Status::queued) state.next_attempt = row ? row->due : view_.message.accepted;
+    if (state.status == Status::queued) state.next_attempt = row ? row->due : view_.message.since();
   }
 
   void damaged(const Error& error) { view_.damage.push_back(error.message); }
@@ -107,7 +107,7 @@ class ViewReader {
     // A page that is lost has been named, and with it all recipients. They are tried as they stand.
     for (std::size_t i = 0; i < known_.size(); ++i)
       if (!known_[i] && view_.recipients[i].status == Status::queued)
-        view_.recipients[i].next_attempt = view_.message.accepted;
+        view_.recipients[i].next_attempt = view_.message.since();
     if (const auto lost = std::find(known_.begin(), known_.end(), false);
         lost != known_.end() && view_.damage.empty())
       damaged(
@@ -176,8 +176,8 @@ QueueRecord row_of(const History& history, const Message& message) {
   return {.status = history.status,
           .attempts = history.attempts,
           .next_event = history.next_event,
-          .due = message.accepted,
-          .accepted = message.accepted,
+          .due = message.since(),
+          .since = message.since(),
           .domain = {}};
 }
 
@@ -218,7 +218,7 @@ QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row, std::string
   return {.ref = ref,
           .status = row.status,
           .due = row.due,
-          .accepted = row.accepted,
+          .since = row.since,
           .attempts = row.attempts,
           .domain = std::string(domain)};
 }

@@ -51,10 +51,11 @@ struct History {
   void damaged(const Error& error);
 };
 
-QueueRecord row_of(const History& history, const Message& message);  // due at once; without its domain
+QueueRecord row_of(const History& history,
+                   const Message& message);  // due as if never tried; without its domain
 
 // A row of the queue that cannot be read, as the message and its events have it: the last event says where
-// the recipient stands, and it is due at once.
+// the recipient stands, and it is due when its message's time begins.
 struct RebuiltRow {
   QueueRecord row;  // its domain is in `domain`
   std::string domain;

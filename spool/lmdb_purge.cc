@@ -28,7 +28,7 @@ Result<void> Batch::purge(const Purge& purge) {
   std::uint64_t budget = purge.at_most * records_per_message;
   std::uint32_t left = purge.at_most;
   const auto spend = [&](const MessageId& id) -> Result<void> {
-    const auto cost = purge_one(id);
+    const auto cost = purge_one(id, purge.before);
     if (!cost) return std::unexpected(cost.error());
     budget -= std::min(budget, std::max<std::uint64_t>(*cost, 1));
     if (*cost > 0) --left, ++applied_.purged;
@@ -43,35 +43,57 @@ Result<void> Batch::purge(const Purge& purge) {
   }
   if (left == 0 || budget == 0) return {};
   PageRows messages(*txn_, Table::messages);
-  for (auto found = messages.seek_from(RowKey::message(progress_.purged_to).view());;
-       found = messages.next()) {
-    if (left == 0 || budget == 0 || (found ? !*found : !messages.valid())) return {};
-    const MessageId id = message_of(messages.key());
-    if (id.time() >= purge.before) return {};
+  const auto from_there = [&] { return messages.seek_from(RowKey::message(progress_.purged_to).view()); };
+  for (auto found = from_there(); left > 0 && budget > 0;) {
+    const bool ended = found ? !*found : !messages.valid();
+    const MessageId id = ended ? MessageId() : message_of(messages.key());
+    if (ended || id.time() >= purge.before) {
+      if (!look_again(purge.before)) return {};
+      found = from_there();
+      continue;
+    }
     if (auto r = spend(id); !r) return r;
     progress_.purged_to = next_possible(id);
+    found = messages.next();
   }
+  return {};
+}
+
+// All have been looked at. Those that were scheduled and passed over are once more, from the first of them
+// on, if one has become old.
+bool Batch::look_again(WallTime before) {
+  if (!progress_.again_from || progress_.again_at >= before) return false;
+  progress_.purged_to = std::min(progress_.purged_to, *progress_.again_from);
+  progress_.again_from.reset();
+  return true;
 }
 
 // Answers how many records it took; 0 if the message is open, not known, or so damaged that it must stay.
-Result<std::uint64_t> Batch::purge_one(const MessageId& id) {
+Result<std::uint64_t> Batch::purge_one(const MessageId& id, WallTime before) {
   const auto still_open = has_open_row(queue_, id);
   const auto taken = !still_open   ? Result<std::uint64_t>(std::unexpected(still_open.error()))
                      : *still_open ? Result<std::uint64_t>(0)
-                                   : forget(id);
+                                   : forget(id, before);
   if (taken || taken.error().code != Errc::corrupt || !txn_->usable()) return taken;
   log::error("spool: {} is old and cannot be forgotten: {}", id.text(), taken.error().message);
   return 0;
 }
 
-// Answers how many records it took; 0 if the message is not known.
-Result<std::uint64_t> Batch::forget(const MessageId& id) {
+// Answers how many records it took; 0 if the message is not known, or its time began later.
+Result<std::uint64_t> Batch::forget(const MessageId& id, WallTime before) {
   auto found = messages_.seek(RowKey::message(id).view());
   if (!found) return std::unexpected(found.error());
   if (!*found) return 0;
   // Of a damaged record the account cannot be told; its row of `accounts` stays, and list() passes over it.
   const auto record = read_message(messages_, rest_, scratch_.record);
   if (!record && record.error().code != Errc::corrupt) return std::unexpected(record.error());
+  if (record && record->message.since() >= before) {
+    const WallTime since = record->message.since();
+    const bool first = !progress_.again_from;
+    progress_.again_from = first ? id : std::min(*progress_.again_from, id);
+    progress_.again_at = first ? since : std::min(progress_.again_at, since);
+    return 0;
+  }
   if (auto r = messages_.erase(); !r) return std::unexpected(r.error());
   std::uint64_t erased = 1;
   // Nothing leads to the others now: those that damage keeps from being erased are told and stay.
@@ -87,10 +109,25 @@ Result<std::uint64_t> Batch::forget(const MessageId& id) {
   if (record)
     if (auto r = more(erase_row(accounts_, RowKey::account(record->message.account, id))); !r)
       return std::unexpected(r.error());
+  if (record)
+    if (auto r = more(erase_idempotency(record->message)); !r) return std::unexpected(r.error());
   // In the queue are closed rows only, in bodies what could not be removed in its time.
   for (Cursor* cursor : {&events_, &rest_, &queue_, &bodies_})
     if (auto r = more(erase_all(*cursor, id)); !r) return std::unexpected(r.error());
   return erased;
+}
+
+// Unless a later message has come with the same key.
+Result<std::uint64_t> Batch::erase_idempotency(const Message& message) {
+  if (message.idempotency_key.empty()) return 0;
+  const auto found = idempotency_.seek(RowKey::idempotency(message.account, message.idempotency_key).view());
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return 0;
+  const auto payload = idempotency_.payload();
+  if (!payload) return std::unexpected(payload.error());
+  if (decode_idempotency(*payload) != message.id) return 0;
+  if (auto r = idempotency_.erase(); !r) return std::unexpected(r.error());
+  return 1;
 }
 
 Result<std::uint64_t> Batch::erase_row(Cursor& cursor, const RowKey& key) {

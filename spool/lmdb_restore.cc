@@ -34,11 +34,25 @@ Result<void> Batch::restore(const Restore& restore) {
     row.attempts = recipient.attempts;
     row.next_event = static_cast<std::uint32_t>(recipient.events.size());
     row.due = recipient.due;
-    row.accepted = message.accepted;
+    row.since = message.since();
     row.domain = wire::domain_of(message.envelope.recipients[i].address);
     if (auto r = put_row(ref, row); !r) return r;
   }
+  const auto newest = newest_with_key(message);
+  if (!newest) return std::unexpected(newest.error());
+  if (*newest)
+    if (auto r = put_idempotency(message); !r) return r;
   return put_in_account(message);
+}
+
+// Whether no later message has the same idempotency key: messages come in any order.
+Result<bool> Batch::newest_with_key(const Message& message) {
+  if (message.idempotency_key.empty()) return true;
+  const auto found = idempotency_.seek(RowKey::idempotency(message.account, message.idempotency_key).view());
+  if (!found || !*found) return found ? Result<bool>(true) : found;
+  const auto payload = idempotency_.payload();
+  const auto known = payload ? decode_idempotency(*payload) : std::nullopt;
+  return !known || *known < message.id;  // what cannot be read is written anew
 }
 
 }  // namespace relay::spool

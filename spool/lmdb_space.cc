@@ -28,7 +28,8 @@ Result<std::uint64_t> Environment::free_bytes() const {
   };
   int code = 0;
   for (MDB_dbi table = 0; table < lmdbs_own && code == 0; ++table) code = add(table);
-  for (std::size_t i = 1; i < dbis_.size() && code == 0; ++i) code = add(dbis_[i]);
+  for (const Table table : all_tables)
+    if (code == 0) code = add(dbi(table));
   if (code != 0) return lmdb_failure(code, "count the spool's free pages");
   MDB_envinfo info{};
   mdb_env_info(env_.get(), &info);

@@ -196,6 +196,21 @@ Result<MessagePtr> LmdbStore::load(MessageId id, std::uint64_t at_most) const {
   return std::make_shared<const Message>(std::move(record.message));
 }
 
+Result<std::optional<MessageId>> LmdbStore::find_by_key(const AccountId& account,
+                                                        std::string_view idempotency_key) const {
+  auto txn = Txn::begin_read(*environment_);
+  if (!txn) return std::unexpected(txn.error());
+  PageRows rows(*txn, Table::idempotency);
+  const auto found = rows.seek(RowKey::idempotency(account, idempotency_key).view());
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return std::nullopt;
+  const auto payload = rows.payload();
+  if (!payload) return std::unexpected(payload.error());
+  const auto id = decode_idempotency(*payload);
+  if (!id) return rows.damaged();
+  return id;
+}
+
 Result<Counts> LmdbStore::counts() const {
   auto txn = Txn::begin_read(*environment_);
   if (!txn) return std::unexpected(txn.error());

@@ -21,6 +21,7 @@ class Preflight {
   Preflight(int descriptor, const std::string& path) : descriptor_(descriptor), path_(path) {}
   Result<void> run();
   std::vector<std::string> warnings;
+  int format = 0;
 
  private:
   Result<void> read_metas();
@@ -53,7 +54,8 @@ Result<void> Preflight::run() {
   if (auto r = check_format(); !r) return r;
   if (auto r = read_free_list(); !r) return r;
   for (const Table table : all_tables)
-    if (auto r = check_table(table); !r) return r;
+    if (since_format(table) <= format)
+      if (auto r = check_table(table); !r) return r;
   return check_length();
 }
 
@@ -119,10 +121,13 @@ Result<void> Preflight::check_format() {
     return unusable(fmt::format("its format cannot be told: {}", what.value_or("the record is not there")));
   const auto found = cursor.value(longest);
   if (!found) return unusable(fmt::format("its format cannot be told: {}", found.error().what));
-  if (*found == format_version) return {};
+  if (const auto known = format_number(*found)) {
+    format = *known;
+    return {};
+  }
   return fail(
       Errc::invalid,
-      fmt::format("{} has format {:?}, and this program knows format {} only: it was written by another "
+      fmt::format("{} has format {:?}, and this program knows formats up to {}: it was written by another "
                   "version of the relay, or is damaged",
                   path_, found->substr(0, 20), format_version));
 }
@@ -169,7 +174,6 @@ Result<void> Preflight::take_free(std::string_view list) {
 
 Result<void> Preflight::check_table(Table table) {
   const auto found = tables_.find(name(table));
-  if (found == tables_.end() && came_later(table)) return {};
   if (found == tables_.end()) return unusable(fmt::format("the table {} is not there", name(table)));
   const TreeRoot& root = found->second;
   constexpr std::size_t deepest = 32;  // LMDB's
@@ -215,10 +219,16 @@ Result<void> Preflight::check_length() {
 
 }  // namespace
 
-Result<std::vector<std::string>> preflight(int descriptor, const std::string& path) {
+std::optional<int> format_number(std::string_view text) {
+  if (text == "1") return 1;
+  if (text == format_version) return 2;
+  return std::nullopt;
+}
+
+Result<Preflown> preflight(int descriptor, const std::string& path) {
   Preflight check(descriptor, path);
   if (auto r = check.run(); !r) return std::unexpected(r.error());
-  return std::move(check.warnings);
+  return Preflown{check.format, std::move(check.warnings)};
 }
 
 }  // namespace relay::spool

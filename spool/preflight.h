@@ -10,6 +10,7 @@
 // Errc::invalid: not a spool, or one of another format or page size. Errc::corrupt: a spool that nothing must
 // be written to; `relayctl spool export` reads what is left. The sentences are for the administrator.
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,10 +19,16 @@
 
 namespace relay::spool {
 
-inline constexpr std::string_view format_version = "1";
+inline constexpr std::string_view format_version = "2";
+// What formats say of themselves. Nothing if this program does not know it.
+std::optional<int> format_number(std::string_view text);
 
-// `descriptor` is of the file `path`; nobody must write to it meanwhile. Answers what is damaged but can be
-// lived with, a sentence each.
-Result<std::vector<std::string>> preflight(int descriptor, const std::string& path);
+struct Preflown {
+  int format = 0;
+  std::vector<std::string> warnings;  // what is damaged but can be lived with, a sentence each
+};
+
+// `descriptor` is of the file `path`; nobody must write to it meanwhile.
+Result<Preflown> preflight(int descriptor, const std::string& path);
 
 }  // namespace relay::spool

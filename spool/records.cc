@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "mta/base/result.h"
+#include "mta/base/secret.h"
 
 namespace relay::spool {
 namespace {
@@ -85,7 +86,17 @@ KeyPolicy policy_from(Source& source) {
   return policy;
 }
 
-enum EnvelopeFlags : std::uint8_t { smtputf8 = 1, eight_bit = 2 };
+// smtputf8 and eight_bit are all that version 1 knows.
+enum MessageFlags : std::uint8_t { smtputf8 = 1, eight_bit = 2, sandbox = 4, bulk = 8, more = 16 };
+// What follows a record that has `more`, in this order.
+enum More : std::uint8_t {
+  dsn_return = 1,
+  envelope_id = 2,
+  recipients_dsn = 4,
+  metadata = 8,
+  idempotency_key = 16,
+  scheduled = 32
+};
 enum EventFlags : std::uint8_t { tls = 1, in_doubt = 2 };
 
 }  // namespace
@@ -129,6 +140,16 @@ RowKey RowKey::account(const AccountId& account, const MessageId& id) {
   return key;
 }
 
+RowKey RowKey::idempotency(const AccountId& account, std::string_view key) {
+  constexpr std::size_t kept = 16;
+  std::string both = account.value + '\0';
+  both += key;
+  const Digest digest = sha256(both);
+  RowKey row;
+  row.append({reinterpret_cast<const char*>(digest.data()), kept});
+  return row;
+}
+
 MessageId message_of(std::string_view key) {
   MessageId id;
   std::memcpy(id.bytes.data(), key.data(), std::min(key.size(), id.bytes.size()));
@@ -142,7 +163,8 @@ RecipientRef recipient_of(std::string_view key) {
 std::uint32_t event_number(std::string_view key) { return key.size() >= 24 ? number_at(key, 20) : 0; }
 
 bool begins_with_id(Table table) {
-  return table != Table::meta && table != Table::keys && table != Table::accounts && table != Table::usage;
+  return table != Table::meta && table != Table::keys && table != Table::accounts && table != Table::usage &&
+         table != Table::idempotency;
 }
 
 std::string id_in(std::string_view key, std::string_view otherwise) {
@@ -152,18 +174,81 @@ std::string id_in(std::string_view key, std::string_view otherwise) {
 
 std::string describe(Table table, std::string_view key) {
   if (table == Table::keys || table == Table::usage) return fmt::format("key {}", key);
-  if (table == Table::meta || table == Table::accounts || key.size() < 16) return "its own";
+  if (!begins_with_id(table) || key.size() < 16) return "its own";
   std::string id = message_of(key).text();
   if (key.size() < 20) return id;
   const bool parts = table == Table::bodies || table == Table::rest;
   return fmt::format("{}, {} {}", id, parts ? "part" : "recipient", number_at(key, 16));
 }
 
+namespace {
+
+std::uint8_t more_of(const Message& message) {
+  const wire::Envelope& envelope = message.envelope;
+  const bool asked = std::ranges::any_of(
+      envelope.recipients, [](const wire::Recipient& r) { return r.notify != 0 || !r.original.empty(); });
+  return static_cast<std::uint8_t>(
+      (envelope.ret != wire::DsnReturn::unsaid ? dsn_return : 0) | (!envelope.id.empty() ? envelope_id : 0) |
+      (asked ? recipients_dsn : 0) | (!message.metadata.empty() ? metadata : 0) |
+      (!message.idempotency_key.empty() ? idempotency_key : 0) | (message.scheduled ? scheduled : 0));
+}
+
+void encode_more(const Message& message, std::uint8_t what, Sink& sink) {
+  sink.u8(what);
+  if (what & dsn_return) sink.u8(static_cast<std::uint8_t>(message.envelope.ret));
+  if (what & envelope_id) sink.text(message.envelope.id);
+  if (what & recipients_dsn)
+    for (const auto& recipient : message.envelope.recipients) {
+      sink.u8(recipient.notify);
+      sink.text(recipient.original);
+    }
+  if (what & metadata) {
+    sink.count(message.metadata.size());
+    for (const auto& [name, value] : message.metadata) {
+      sink.text(name);
+      sink.text(value);
+    }
+  }
+  if (what & idempotency_key) sink.text(message.idempotency_key);
+  if (what & scheduled) sink.time(*message.scheduled);
+}
+
+void decode_more(Source& source, Message& message) {
+  constexpr std::uint8_t notify_all = 15;
+  const std::uint8_t what = source.u8();
+  if (what == 0 || what > 63) source.spoil();
+  if (what & dsn_return)
+    message.envelope.ret = enum_from(source, wire::DsnReturn::full, wire::DsnReturn::headers);
+  if (what & envelope_id) message.envelope.id = source.text();
+  if (what & recipients_dsn)
+    for (auto& recipient : message.envelope.recipients) {
+      recipient.notify = source.u8();
+      if (recipient.notify > notify_all) source.spoil();
+      recipient.original = source.text();
+    }
+  if (what & metadata) {
+    message.metadata.resize(source.items());
+    for (auto& [name, value] : message.metadata) {
+      name = source.text();
+      value = source.text();
+    }
+  }
+  if (what & idempotency_key) message.idempotency_key = source.text();
+  if (what & scheduled) message.scheduled = source.time();
+  // Each says something, or its bit would not be there.
+  if (what != more_of(message)) source.spoil();
+}
+
+}  // namespace
+
 void encode_message(const Message& message, std::uint32_t chunks, std::string& out) {
+  const std::uint8_t and_more = more_of(message);
   Sink sink(out);
   sink.u8(static_cast<std::uint8_t>(message.origin));
-  sink.u8(static_cast<std::uint8_t>((message.envelope.smtputf8 ? smtputf8 : 0) |
-                                    (message.envelope.eight_bit ? eight_bit : 0)));
+  sink.u8(static_cast<std::uint8_t>(
+      (message.envelope.smtputf8 ? smtputf8 : 0) | (message.envelope.eight_bit ? eight_bit : 0) |
+      (message.sandbox ? sandbox : 0) | (message.stream == Stream::bulk ? bulk : 0) |
+      (and_more != 0 ? more : 0)));
   sink.time(message.accepted);
   sink.text(message.account.value);
   sink.text(message.key.value);
@@ -177,6 +262,7 @@ void encode_message(const Message& message, std::uint32_t chunks, std::string& o
   sink.text(message.envelope.reverse_path);
   sink.count(message.envelope.recipients.size());
   for (const auto& recipient : message.envelope.recipients) sink.text(recipient.address);
+  if (and_more != 0) encode_more(message, and_more, sink);
 }
 
 std::optional<MessageRecord> decode_message(const MessageId& id, std::string_view payload) {
@@ -186,9 +272,11 @@ std::optional<MessageRecord> decode_message(const MessageId& id, std::string_vie
   message.id = id;
   message.origin = enum_from(source, Origin::smtp, Origin::http);
   const std::uint8_t flags = source.u8();
-  if (flags > (smtputf8 | eight_bit)) source.spoil();
+  if (flags > (smtputf8 | eight_bit | sandbox | bulk | more)) source.spoil();
   message.envelope.smtputf8 = (flags & smtputf8) != 0;
   message.envelope.eight_bit = (flags & eight_bit) != 0;
+  message.sandbox = (flags & sandbox) != 0;
+  if (flags & bulk) message.stream = Stream::bulk;
   message.accepted = source.time();
   message.account.value = source.text();
   message.key.value = source.text();
@@ -204,8 +292,16 @@ std::optional<MessageRecord> decode_message(const MessageId& id, std::string_vie
   message.envelope.reverse_path = source.text();
   message.envelope.recipients.resize(source.items());
   for (auto& recipient : message.envelope.recipients) recipient.address = source.text();
+  if (flags & more) decode_more(source, message);
   if (!source.done()) return std::nullopt;
   return record;
+}
+
+void encode_idempotency(const MessageId& id, std::string& out) { out += bytes_of(id); }
+
+std::optional<MessageId> decode_idempotency(std::string_view payload) {
+  if (payload.size() != std::tuple_size_v<decltype(MessageId::bytes)>) return std::nullopt;
+  return message_of(payload);
 }
 
 void encode_queue(const QueueRecord& record, std::string& out) {
@@ -214,7 +310,7 @@ void encode_queue(const QueueRecord& record, std::string& out) {
   sink.u32(record.attempts);
   sink.u32(record.next_event);
   sink.time(record.due);
-  sink.time(record.accepted);
+  sink.time(record.since);
   sink.text(record.domain);
 }
 
@@ -225,7 +321,7 @@ std::optional<QueueRecord> decode_queue(std::string_view payload) {
   record.attempts = source.u32();
   record.next_event = source.u32();
   record.due = source.time();
-  record.accepted = source.time();
+  record.since = source.time();
   record.domain = source.text();
   if (!source.done()) return std::nullopt;
   return record;

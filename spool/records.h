@@ -25,6 +25,8 @@ class RowKey {
   static RowKey event(const RecipientRef& ref, std::uint32_t sequence);
   // Under the account's 64-bit hash: accounts of equal hash share a range, the record tells them apart.
   static RowKey account(const AccountId& account, const MessageId& id);
+  // The beginning of a digest of both: whoever chooses a key cannot choose another account's row.
+  static RowKey idempotency(const AccountId& account, std::string_view key);
 
  private:
   void append(std::string_view bytes);
@@ -52,12 +54,16 @@ struct MessageRecord {
 void encode_message(const Message& message, std::uint32_t chunks, std::string& out);
 std::optional<MessageRecord> decode_message(const MessageId& id, std::string_view payload);
 
+// What stands under an idempotency key: the message that was accepted with it last.
+void encode_idempotency(const MessageId& id, std::string& out);
+std::optional<MessageId> decode_idempotency(std::string_view payload);
+
 struct QueueRecord {
   Status status = Status::queued;  // terminal: the row is closed, and could not be erased
   std::uint32_t attempts = 0;
   std::uint32_t next_event = 0;  // sequence number of the recipient's next event
   WallTime due;
-  WallTime accepted;
+  WallTime since;           // the message's
   std::string_view domain;  // into what was decoded
 };
 void encode_queue(const QueueRecord& record, std::string& out);

@@ -87,6 +87,9 @@ class Store {
   // Newest first; events left out.
   virtual Result<std::vector<MessageView>> list(const MessageQuery& query) const = 0;
   virtual Result<std::vector<QueueRow>> list_queue(const QueueQuery& query) const = 0;  // by ref
+  // The message accepted last with an idempotency key of the account, if it has not been purged.
+  virtual Result<std::optional<MessageId>> find_by_key(const AccountId& account,
+                                                       std::string_view idempotency_key) const = 0;
   virtual Result<Counts> counts() const = 0;
   virtual Result<Space> space() const = 0;               // may read some thousand pages
   virtual Result<std::vector<ApiKey>> keys() const = 0;  // a damaged one is logged and left out

@@ -13,6 +13,8 @@ std::string_view text(Status status) {
   return "unknown";
 }
 
+std::string_view text(Stream stream) { return stream == Stream::bulk ? "bulk" : "transactional"; }
+
 std::string_view text(EventType type) {
   switch (type) {
     case EventType::queued: return "queued";

@@ -1,6 +1,7 @@
 // What the spool stores, in the domain's terms. Plain values; nothing of LMDB here (a PostgreSQL-protocol
 // store is to stand behind the same types).
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,6 +20,15 @@ namespace relay::spool {
 
 enum class Origin : std::uint8_t { smtp = 1, http = 2 };
 
+// What kind of mail it is, to its sender.
+enum class Stream : std::uint8_t { transactional = 1, bulk = 2 };
+std::string_view text(Stream stream);  // "transactional"
+
+struct Metadata {  // the sender's own, for look-ups
+  std::string name, value;
+  friend bool operator==(const Metadata&, const Metadata&) = default;
+};
+
 // A message as accepted. Immutable; shared between intake, writer and queue.
 struct Message {
   MessageId id;
@@ -32,8 +42,16 @@ struct Message {
   std::string subject;
   std::string rfc_message_id;  // without angle brackets
   std::vector<std::string> tags;
-  BodyPtr body;            // null when read back without its content
-  std::uint64_t size = 0;  // of the body, in bytes
+  std::vector<Metadata> metadata;  // in their order
+  Stream stream = Stream::transactional;
+  bool sandbox = false;               // nothing of it leaves the relay
+  std::string idempotency_key;        // its account's; empty: none
+  std::optional<WallTime> scheduled;  // not to be sent before; none: at once
+  BodyPtr body;                       // null when read back without its content
+  std::uint64_t size = 0;             // of the body, in bytes
+
+  // When its time begins: neither retries nor retention count from before it.
+  WallTime since() const { return scheduled ? std::max(accepted, *scheduled) : accepted; }
 };
 using MessagePtr = std::shared_ptr<const Message>;
 
@@ -97,7 +115,7 @@ struct QueueEntry {
   RecipientRef ref;
   Status status = Status::queued;
   WallTime due;
-  WallTime accepted;
+  WallTime since;  // Message::since()
   std::uint32_t attempts = 0;
   std::string domain;
 };
@@ -200,7 +218,7 @@ struct PutKey {
 struct Purge {
   WallTime before;
   std::uint32_t at_most = 1000;
-};  // forget closed messages accepted before
+};  // forget closed messages whose time began before
 using Operation = std::variant<Accept, Attempted, SetStatus, Restore, PutKey, Purge>;
 const Message* new_message(const Operation& operation);  // that it adds; null if it adds none
 
@@ -222,6 +240,7 @@ struct QueueRow {
   std::string reverse_path;
   AccountId account;
   std::uint64_t size = 0;
+  std::optional<WallTime> scheduled = {};
   std::string damage = {};  // a sentence if not all of it could be read
 };
 struct Counts {

@@ -7,8 +7,12 @@ namespace relay::queue {
 
 std::uint64_t Bodies::weight(const spool::Message& message) {
   constexpr std::uint64_t flat = 512;
-  constexpr std::uint64_t per_recipient = 64;
-  return flat + per_recipient * message.envelope.recipients.size() +
+  constexpr std::uint64_t per_recipient = 104;
+  constexpr std::uint64_t per_metadata = 64;
+  std::uint64_t said = message.idempotency_key.size();
+  for (const auto& [name, value] : message.metadata) said += per_metadata + name.size() + value.size();
+  for (const auto& recipient : message.envelope.recipients) said += recipient.original.size();
+  return flat + per_recipient * message.envelope.recipients.size() + said +
          (message.body ? message.body->size() : 0);
 }
 

@@ -2,10 +2,10 @@
 
 namespace relay::queue {
 
-Slot OpenRecipients::add(const MessageId& id, WallTime accepted, std::uint32_t index, Slot domain,
+Slot OpenRecipients::add(const MessageId& id, WallTime since, std::uint32_t index, Slot domain,
                          std::uint32_t attempts) {
   auto [entry, fresh] = by_id_.try_emplace(id, no_slot);
-  if (fresh) entry->second = messages_.add({id, accepted, no_slot, 0});
+  if (fresh) entry->second = messages_.add({id, since, no_slot, 0});
   OpenMessage& message = messages_[entry->second];
   for (Slot at = message.first; at != no_slot; at = recipients_[at].of_message_next)
     if (recipients_[at].index == index) return no_slot;

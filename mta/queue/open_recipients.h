@@ -24,7 +24,7 @@ struct OpenRecipient {
 
 struct OpenMessage {
   MessageId id;
-  WallTime accepted;
+  WallTime since;            // Message::since()
   Slot first = no_slot;      // of its recipients
   std::uint32_t active = 0;  // recipients ready or in flight: the body may be wanted soon
 };
@@ -38,7 +38,7 @@ struct OpenDomain {
 class OpenRecipients {
  public:
   // no_slot if it is there already. The domain must be there.
-  Slot add(const MessageId& message, WallTime accepted, std::uint32_t index, Slot domain,
+  Slot add(const MessageId& message, WallTime since, std::uint32_t index, Slot domain,
            std::uint32_t attempts);
   // Forgets it and, with its last recipient, its message; the domain stays until forget_domain().
   void remove(Slot recipient);

@@ -27,11 +27,16 @@ Scheduler::Impl::~Impl() {
 
 void Scheduler::Impl::enqueue(const spool::MessagePtr& message,
                               const std::vector<std::uint32_t>& recipients) {
+  const bool later = message->since() > ports.loop.wall();
   for (const std::uint32_t index : recipients) {
     const std::string& address = message->envelope.recipients[index].address;
     const Slot domain = domain_for(std::string(wire::domain_of(address)));
-    const Slot recipient = all.add(message->id, message->accepted, index, domain, 0);
+    const Slot recipient = all.add(message->id, message->since(), index, domain, 0);
     if (recipient == no_slot) continue;  // the start-up scan had it already
+    if (later) {                         // its content is read again then
+      put(recipient, Place::waiting, instant_of(message->since()));
+      continue;
+    }
     put(recipient, Place::ready);
     // In back-off the first attempt is far: the memory is better used for others.
     const Slot site = all.domain_of(recipient).site;
@@ -45,8 +50,7 @@ void Scheduler::Impl::restore(std::span<const spool::QueueEntry> entries) {
   const WallTime now = ports.loop.wall();
   for (const spool::QueueEntry& entry : entries) {
     const Slot domain = domain_for(entry.domain);
-    const Slot recipient =
-        all.add(entry.ref.message, entry.accepted, entry.ref.index, domain, entry.attempts);
+    const Slot recipient = all.add(entry.ref.message, entry.since, entry.ref.index, domain, entry.attempts);
     if (recipient == no_slot) continue;
     if (entry.status == spool::Status::held)
       put(recipient, Place::held);
@@ -91,7 +95,7 @@ void Scheduler::Impl::put(Slot recipient, Place place, Instant due) {
   if (place == Place::waiting) waiting.put(recipient, due);
   if (place == Place::ready) {
     sites[site].ready.push_back(all, recipient);
-    sites[site].oldest = std::min(sites[site].oldest, all.message_of(recipient).accepted);
+    sites[site].oldest = std::min(sites[site].oldest, all.message_of(recipient).since);
   }
   mark(site);
 }

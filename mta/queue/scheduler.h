@@ -105,7 +105,8 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // A message just committed; `recipients` are the indices whose sites are this loop's.
+  // A message just committed; `recipients` are the indices whose sites are this loop's. One that is scheduled
+  // waits for its time, without its content.
   void enqueue(const spool::MessagePtr& message, const std::vector<std::uint32_t>& recipients);
   // Open recipients that the store had when the process started; what is known already stays as it is.
   void restore(std::span<const spool::QueueEntry> entries);

@@ -1,4 +1,5 @@
 // What an administrator changes: retry, hold, release, cancel.
+#include <algorithm>
 #include <unordered_map>
 
 #include "mta/queue/scheduler_impl.h"
@@ -149,7 +150,11 @@ bool Scheduler::Impl::change(Slot recipient, Control what, bool rests, spool::Se
     case Control::release:
       if (place != Place::held) return false;
       operation.event.type = spool::EventType::released;
-      put(recipient, Place::ready);
+      operation.due = std::max(now, all.message_of(recipient).since);  // what is scheduled still is
+      if (operation.due > now)
+        put(recipient, Place::waiting, instant_of(operation.due));
+      else
+        put(recipient, Place::ready);
       return true;
     case Control::cancel:
       operation.event.type = spool::EventType::cancelled;

@@ -84,7 +84,7 @@ void Scheduler::Impl::defer(Slot recipient, spool::Event event, Pauses& pauses, 
   ++totals.deferred;
   auto [pause, fresh] = pauses.try_emplace(r.attempts);
   if (fresh) pause->second = retry_pause(settings.retry, r.attempts, ports.rng);
-  const Instant end = instant_of(all.message_of(recipient).accepted) + settings.retry.window;
+  const Instant end = instant_of(all.message_of(recipient).since) + settings.retry.window;
   const bool last = expired(recipient);
   const Instant due = last ? ports.loop.now() : std::min(ports.loop.now() + pause->second, end);
   const WallTime due_wall = wall_of(due);
@@ -96,7 +96,7 @@ void Scheduler::Impl::defer(Slot recipient, spool::Event event, Pauses& pauses, 
 }
 
 bool Scheduler::Impl::expired(Slot recipient) {
-  return ports.loop.wall() >= all.message_of(recipient).accepted + settings.retry.window;
+  return ports.loop.wall() >= all.message_of(recipient).since + settings.retry.window;
 }
 
 void Scheduler::Impl::expire(Slot recipient, const std::string& why, const std::string& address) {

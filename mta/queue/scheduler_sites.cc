@@ -230,7 +230,7 @@ void Scheduler::Impl::expire_some(Slot slot, const std::string& why) {
     if (over)
       expire(at, why, "");
     else
-      site.oldest = std::min(site.oldest, all.message_of(at).accepted);
+      site.oldest = std::min(site.oldest, all.message_of(at).since);
     if (left > 1) continue;
     if (!over) ports.loop.post(guarded([this, go_on] { go_on(), settle(); }));
     return;

@@ -24,10 +24,10 @@ struct RetrySettings {
   Duration first = std::chrono::minutes(1);  // after the first failed attempt
   double factor = 2.0;                       // growth
   Duration longest = std::chrono::hours(4);  // between two attempts
-  Duration window =
-      std::chrono::hours(72);  // after acceptance the recipient fails with 4.4.7 (RFC 5321 4.5.4.1: 4-5 days
-                               // is the old advice; 72 h is what large senders use)
-  double jitter = 0.2;         // each pause is spread over +-20 %
+  Duration window = std::chrono::hours(
+      72);  // after its time began (acceptance, or what it is scheduled for) the recipient fails with 4.4.7
+            // (RFC 5321 4.5.4.1: 4-5 days is the old advice; 72 h is what large senders use)
+  double jitter = 0.2;  // each pause is spread over +-20 %
 };
 
 // The pause after attempt number `attempts` (1 is the first) has failed.

@@ -28,6 +28,30 @@ json::array text_array(const std::vector<std::string>& texts) {
   return out;
 }
 
+// Null for what was not said.
+json::value optional_text(std::string_view text) {
+  return text.empty() ? json::value(nullptr) : text_value(text);
+}
+
+json::value ret_value(wire::DsnReturn ret) {
+  if (ret == wire::DsnReturn::unsaid) return nullptr;
+  return json::value(ret == wire::DsnReturn::full ? "full" : "headers");
+}
+
+json::array notify_array(std::uint8_t notify) {
+  json::array out;
+  for (std::size_t bit = 0; bit < notify_names.size(); ++bit)
+    if (notify & 1u << bit) out.emplace_back(notify_names[bit]);
+  return out;
+}
+
+json::array metadata_array(const std::vector<spool::Metadata>& metadata) {
+  json::array out;
+  for (const auto& [name, value] : metadata)
+    out.push_back(json::object{{"name", text_value(name)}, {"value", text_value(value)}});
+  return out;
+}
+
 json::object event_object(const spool::EventRecord& record) {
   const spool::Event& event = record.event;
   return {{"type", spool::text(event.type)},
@@ -45,10 +69,12 @@ json::object event_object(const spool::EventRecord& record) {
           {"duration_ms", event.duration_ms}};
 }
 
-json::object recipient_object(const std::string& address, const spool::Restore::Recipient& recipient) {
+json::object recipient_object(const wire::Recipient& envelope, const spool::Restore::Recipient& recipient) {
   json::array events;
   for (const auto& event : recipient.events) events.push_back(event_object(event));
-  return {{"address", text_value(address)},
+  return {{"address", text_value(envelope.address)},
+          {"notify", notify_array(envelope.notify)},
+          {"original", optional_text(envelope.original)},
           {"status", spool::text(recipient.status)},
           {"attempts", recipient.attempts},
           {"next_attempt_at",
@@ -62,7 +88,7 @@ json::object message_object(const spool::Restore& restore) {
   const spool::Message& message = *restore.message;
   json::array recipients;
   for (std::size_t i = 0; i < restore.recipients.size(); ++i)
-    recipients.push_back(recipient_object(message.envelope.recipients[i].address, restore.recipients[i]));
+    recipients.push_back(recipient_object(message.envelope.recipients[i], restore.recipients[i]));
   return {{"archive", archive_version},
           {"id", message.id.text()},
           {"account", text_value(message.account.value)},
@@ -72,10 +98,17 @@ json::object message_object(const spool::Restore& restore) {
           {"reverse_path", text_value(message.envelope.reverse_path)},
           {"smtputf8", message.envelope.smtputf8},
           {"eight_bit", message.envelope.eight_bit},
+          {"dsn_return", ret_value(message.envelope.ret)},
+          {"envelope_id", optional_text(message.envelope.id)},
           {"from", text_value(message.from)},
           {"subject", text_value(message.subject)},
           {"message_id", text_value(message.rfc_message_id)},
           {"tags", text_array(message.tags)},
+          {"metadata", metadata_array(message.metadata)},
+          {"stream", spool::text(message.stream)},
+          {"sandbox", message.sandbox},
+          {"idempotency_key", optional_text(message.idempotency_key)},
+          {"scheduled_at", message.scheduled ? moment_value(*message.scheduled) : json::value(nullptr)},
           {"size", message.size},
           {"recipients", std::move(recipients)}};
 }

@@ -4,6 +4,7 @@
 // member `base64`, a time that RFC 3339 cannot write is a number of milliseconds. What is read is checked
 // strictly: members that nobody knows, that are missing, or that contradict each other are faults.
 #pragma once
+#include <array>
 #include <boost/json/fwd.hpp>
 #include <string>
 #include <string_view>
@@ -14,7 +15,10 @@
 
 namespace relay::ctl {
 
-inline constexpr int archive_version = 1;
+// What is written. Version 1 is read too; it lacks what a message carries besides content and envelope.
+inline constexpr int archive_version = 2;
+// Notify's bits by their names in RFC 3461 4.1, in lower case, in the order of the bits.
+inline constexpr std::array<std::string_view, 4> notify_names{"never", "success", "failure", "delay"};
 
 boost::json::object message_object(const spool::Restore& message);  // all but `content`
 boost::json::object key_object(const spool::ApiKey& key);

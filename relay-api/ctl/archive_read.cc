@@ -37,6 +37,13 @@ class Fields {
     return value != nullptr ? text_of_value(*value, name) : std::string();
   }
 
+  // Empty if it is null.
+  std::string optional_text(std::string_view name) {
+    const json::value* value = get(name);
+    if (value == nullptr || value->is_null()) return {};
+    return text_of_value(*value, name);
+  }
+
   std::vector<std::string> texts(std::string_view name) {
     std::vector<std::string> all;
     for (const json::value& value : array(name)) all.push_back(text_of_value(value, name));
@@ -136,6 +143,44 @@ class Fields {
   std::set<std::string> asked_;
 };
 
+std::uint8_t read_notify(Fields& fields) {
+  std::uint8_t notify = 0;
+  for (const std::string& name : fields.texts("notify")) {
+    const auto known = std::find(notify_names.begin(), notify_names.end(), name);
+    if (known == notify_names.end())
+      fields.fail("notify", "it has what is not one of never, success, failure, delay");
+    else
+      notify |= static_cast<std::uint8_t>(1u << (known - notify_names.begin()));
+  }
+  return notify;
+}
+
+wire::DsnReturn read_return(Fields& fields) {
+  const std::string text = fields.optional_text("dsn_return");
+  if (text == "full") return wire::DsnReturn::full;
+  if (text == "headers") return wire::DsnReturn::headers;
+  if (!text.empty()) fields.fail("dsn_return", "it is neither full nor headers");
+  return wire::DsnReturn::unsaid;
+}
+
+// What version 1 does not have.
+void read_attributes(Fields& fields, spool::Message& message, std::string& fault) {
+  message.envelope.ret = read_return(fields);
+  message.envelope.id = fields.optional_text("envelope_id");
+  const json::array& metadata = fields.array("metadata");
+  for (std::size_t i = 0; i < metadata.size(); ++i) {
+    Fields one(metadata[i], fields.place("metadata", i), fault);
+    spool::Metadata& entry = message.metadata.emplace_back();
+    entry.name = one.text("name");
+    entry.value = one.text("value");
+    one.finish();
+  }
+  message.stream = fields.one_of("stream", spool::Stream::transactional, spool::Stream::bulk);
+  message.sandbox = fields.flag("sandbox");
+  message.idempotency_key = fields.optional_text("idempotency_key");
+  message.scheduled = fields.optional_moment("scheduled_at");
+}
+
 spool::EventRecord read_event(const json::value& value, std::string where, std::uint32_t recipient,
                               std::string& fault) {
   Fields fields(value, where, fault);
@@ -164,10 +209,14 @@ spool::EventRecord read_event(const json::value& value, std::string where, std::
 }
 
 spool::Restore::Recipient read_recipient(const json::value& value, std::string where, std::uint32_t index,
-                                         std::string& address, std::string& fault) {
+                                         int version, wire::Recipient& envelope, std::string& fault) {
   Fields fields(value, std::move(where), fault);
   spool::Restore::Recipient recipient;
-  address = fields.text("address");
+  envelope.address = fields.text("address");
+  if (version > 1) {
+    envelope.notify = read_notify(fields);
+    envelope.original = fields.optional_text("original");
+  }
   recipient.status = fields.one_of("status", spool::Status::queued, spool::Status::cancelled);
   recipient.attempts = fields.number<std::uint32_t>("attempts");
   const auto due = fields.optional_moment("next_attempt_at");
@@ -181,7 +230,8 @@ spool::Restore::Recipient read_recipient(const json::value& value, std::string w
   return recipient;
 }
 
-Result<ArchiveEntry> read_message(Fields& fields, std::optional<BodyPtr> content, std::string& fault) {
+Result<ArchiveEntry> read_message(Fields& fields, int version, std::optional<BodyPtr> content,
+                                  std::string& fault) {
   spool::Restore restore;
   spool::Message message;
   const std::string id = fields.text("id");
@@ -202,12 +252,13 @@ Result<ArchiveEntry> read_message(Fields& fields, std::optional<BodyPtr> content
   message.subject = fields.text("subject");
   message.rfc_message_id = fields.text("message_id");
   message.tags = fields.texts("tags");
+  if (version > 1) read_attributes(fields, message, fault);
   message.size = fields.number<std::uint64_t>("size");
   const json::array& recipients = fields.array("recipients");
   for (std::size_t i = 0; i < recipients.size(); ++i) {
-    wire::Recipient& address = message.envelope.recipients.emplace_back();
+    wire::Recipient& envelope = message.envelope.recipients.emplace_back();
     restore.recipients.push_back(read_recipient(recipients[i], fields.place("recipients", i),
-                                                static_cast<std::uint32_t>(i), address.address, fault));
+                                                static_cast<std::uint32_t>(i), version, envelope, fault));
   }
   if (content) {
     message.body = std::move(*content);
@@ -252,11 +303,12 @@ Result<ArchiveEntry> read(std::string_view text, std::optional<BodyPtr> content)
   Fields fields(*value, "", fault);
   const int version = fields.number<int>("archive");
   if (!fault.empty()) return fail(Errc::invalid, fault);
-  if (version != archive_version)
+  if (version < 1 || version > archive_version)
     return fail(Errc::invalid,
-                fmt::format("archive: it is of version {}, and this program knows version {} only", version,
+                fmt::format("archive: it is of version {}, and this program knows versions up to {}", version,
                             archive_version));
-  if (!value->get_object().contains("api_key")) return read_message(fields, std::move(content), fault);
+  if (!value->get_object().contains("api_key"))
+    return read_message(fields, version, std::move(content), fault);
   const json::value* key = fields.get("api_key");
   fields.finish();
   if (!fault.empty()) return fail(Errc::invalid, fault);

@@ -28,6 +28,33 @@ std::string joined(const json::array& entries) {
   return all;
 }
 
+// Those that were given; a stream only if it is not the usual one.
+void say_attributes(Session& session, const json::object& message) {
+  if (const json::value* metadata = message.if_contains("metadata"); metadata && metadata->is_object())
+    for (const auto& [name, value] : metadata->get_object())
+      if (value.is_string())
+        say(session, "Metadata",
+            fmt::format("{}: {}", std::string_view(name.data(), name.size()),
+                        std::string_view(value.get_string().data(), value.get_string().size())));
+  if (text_of(message, "stream") != "transactional") say(session, "Stream", text_of(message, "stream"));
+  if (const json::value* sandbox = message.if_contains("sandbox"); sandbox && *sandbox == true)
+    say(session, "Sandbox", "yes: nothing of it was sent");
+  say(session, "Idempotency", text_of(message, "idempotency_key"));
+  if (const std::string at = text_of(message, "scheduled_at"); !at.empty())
+    say(session, "Scheduled", fmt::format("{}, {}", moment(at), until(at, session.now)));
+  say(session, "Envelope ID", text_of(message, "envelope_id"));
+  say(session, "DSN returns", text_of(message, "dsn_return"));
+  for (const json::value& entry : list_of(message, "recipients")) {
+    const json::object& recipient = entry.as_object();
+    const std::string original = text_of(recipient, "original_recipient");
+    const std::string notify = joined(list_of(recipient, "notify"));
+    if (!notify.empty() || !original.empty())
+      say(session, "DSN wishes",
+          fmt::format("{}: {}{}{}", text_of(recipient, "address"), notify.empty() ? "as usual" : notify,
+                      original.empty() ? "" : ", original ", original));
+  }
+}
+
 void say_head(Session& session, const json::object& message) {
   say(session, "Message", text_of(message, "id"));
   say(session, "Status", text_of(message, "status"));
@@ -39,6 +66,7 @@ void say_head(Session& session, const json::object& message) {
   say(session, "Message-ID", text_of(message, "message_id"));
   say(session, "Size", size_words(number_of(message, "size")));
   say(session, "Tags", joined(list_of(message, "tags")));
+  say_attributes(session, message);
 }
 
 // An attempt or a change in one row; `with_recipient` when several recipients' stand together.

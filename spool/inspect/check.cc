@@ -7,15 +7,15 @@
 #include "spool/inspect/check_message.h"
 #include "spool/inspect/page_account.h"
 #include "spool/inspect/stored.h"
+#include "spool/preflight.h"
 
 namespace relay::spool {
 namespace {
 
-constexpr std::string_view known_format = "1";
 // One view of a running spool: tens of milliseconds.
 constexpr std::uint64_t slice_messages = 5000;
 constexpr std::uint64_t slice_bytes = 32u << 20;
-constexpr std::uint64_t slice_accounts = 20'000;
+constexpr std::uint64_t slice_index_rows = 20'000;
 
 struct MetaRows {
   std::optional<std::string> format, created;
@@ -55,10 +55,19 @@ class Check {
   Result<void> whole();
   Result<void> messages();
   Result<void> accounts();
+  Result<void> idempotency();
   void check_meta(const View& view, const Tables& tables);
   void check_keys(const View& view, const Tables& tables);
-  void one_message(MessageWalk& walk, RowCursor& accounts, const MessageId& id, StoredMessage& message);
+  // Cursors of the indexes that have a row of a message.
+  struct Indexes {
+    RowCursor accounts, idempotency;
+  };
+  void one_message(MessageWalk& walk, Indexes& indexes, const MessageId& id, StoredMessage& message);
+  void check_indexes(Indexes& indexes, const Message& message);
   void one_account(RowCursor& accounts, MessageWalk& walk);
+  void one_key(RowCursor& keys, MessageWalk& walk);
+  template <class One>
+  Result<void> each_index_row(Table table, One one);
 
   SpoolFile& file_;
   const CheckOptions& options_;
@@ -121,7 +130,7 @@ void Check::check_keys(const View& view, const Tables& tables) {
   }
 }
 
-void Check::one_message(MessageWalk& walk, RowCursor& accounts, const MessageId& id, StoredMessage& message) {
+void Check::one_message(MessageWalk& walk, Indexes& indexes, const MessageId& id, StoredMessage& message) {
   message = walk.read(id);
   const StoredContent content = walk.content(message, [](std::string_view) {});
   message.records += content.rows;
@@ -133,13 +142,24 @@ void Check::one_message(MessageWalk& walk, RowCursor& accounts, const MessageId&
   if (message.listed) ++report_.messages;
   if (!message.record) return;
   report_.recipients += message.record->message.envelope.recipients.size();
-  const RowKey key = RowKey::account(message.record->message.account, id);
-  if (accounts.seek_from(key.view()) && accounts.key() == key.view()) return;
-  faults_.add({.kind = FaultKind::account_missing,
-               .table = Table::accounts,
-               .message = id,
-               .what = fmt::format("the index of account {} does not have it",
-                                   message.record->message.account.value)});
+  check_indexes(indexes, message.record->message);
+}
+
+void Check::check_indexes(Indexes& indexes, const Message& message) {
+  const auto has = [](RowCursor& cursor, const RowKey& key) {
+    return cursor.seek_from(key.view()) && cursor.key() == key.view();
+  };
+  if (!has(indexes.accounts, RowKey::account(message.account, message.id)))
+    faults_.add({.kind = FaultKind::account_missing,
+                 .table = Table::accounts,
+                 .message = message.id,
+                 .what = fmt::format("the index of account {} does not have it", message.account.value)});
+  if (!message.idempotency_key.empty() &&
+      !has(indexes.idempotency, RowKey::idempotency(message.account, message.idempotency_key)))
+    faults_.add({.kind = FaultKind::idempotency_missing,
+                 .table = Table::idempotency,
+                 .message = message.id,
+                 .what = "its idempotency key has no row"});
 }
 
 Result<void> Check::messages() {
@@ -149,7 +169,7 @@ Result<void> Check::messages() {
     if (!view) return std::unexpected(view.error());
     const Tables tables = find_tables(*view, faults_);
     MessageWalk walk(*view, tables, faults_);
-    RowCursor accounts(*view, tables, Table::accounts, faults_);
+    Indexes indexes{{*view, tables, Table::accounts, faults_}, {*view, tables, Table::idempotency, faults_}};
     if (!last_) last_ = walk.newest();
     std::uint64_t done = 0, bytes = 0;
     auto id = walk.seek(*from);
@@ -160,7 +180,7 @@ Result<void> Check::messages() {
         from = id;
         break;
       }
-      one_message(walk, accounts, *id, message);
+      one_message(walk, indexes, *id, message);
       ++done;
       bytes += message.bytes;
       if ((report_.messages & 0xff) == 0) progress_(report_.messages, expected_);
@@ -193,28 +213,63 @@ void Check::one_account(RowCursor& accounts, MessageWalk& walk) {
   }
 }
 
-Result<void> Check::accounts() {
+// It leads to a message that came with this key: the last, if several did.
+void Check::one_key(RowCursor& keys, MessageWalk& walk) {
+  const auto fault = [&](FaultKind kind, std::optional<MessageId> id, std::string what) {
+    faults_.add({.kind = kind, .table = Table::idempotency, .message = id, .what = std::move(what)});
+  };
+  if (keys.key().size() != key_bytes(Table::idempotency))
+    return fault(FaultKind::key_malformed, std::nullopt,
+                 fmt::format("a key is {} bytes long", keys.key().size()));
+  const auto payload = keys.payload();
+  if (!payload) return;
+  const auto id = decode_idempotency(*payload);
+  if (!id) return keys.meaningless();
+  const auto record = walk.record(*id);
+  if (!record.record) {
+    if (!record.listed && faults_.damaged_pages(Table::messages) == 0)
+      fault(FaultKind::idempotency_orphan, id,
+            "an idempotency key leads to it, and there is no such message");
+    return;
+  }
+  const Message& message = record.record->message;
+  if (RowKey::idempotency(message.account, message.idempotency_key).view() != keys.key())
+    fault(FaultKind::idempotency_orphan, id, "an idempotency key leads to it that it did not come with");
+}
+
+template <class One>
+Result<void> Check::each_index_row(Table table, One one) {
   std::string from;
   for (bool more = true; more;) {
     const auto view = file_.view();
     if (!view) return std::unexpected(view.error());
     Faults quiet([](const Fault&) {});  // the messages' own faults have been told
     const Tables tables = find_tables(*view, faults_);
-    RowCursor accounts(*view, tables, Table::accounts, faults_);
+    RowCursor rows(*view, tables, table, faults_);
     MessageWalk walk(*view, tables, quiet);
     more = false;
     std::uint64_t done = 0;
-    for (bool found = accounts.seek_from(from); found; found = accounts.next()) {
-      if (done++ == slice_accounts) {
-        from = accounts.key();
+    for (bool found = rows.seek_from(from); found; found = rows.next()) {
+      if (done++ == slice_index_rows) {
+        from = rows.key();
         more = true;
         break;
       }
       ++report_.records;
-      one_account(accounts, walk);
+      one(rows, walk);
     }
   }
   return {};
+}
+
+Result<void> Check::accounts() {
+  return each_index_row(Table::accounts,
+                        [this](RowCursor& rows, MessageWalk& walk) { one_account(rows, walk); });
+}
+
+Result<void> Check::idempotency() {
+  return each_index_row(Table::idempotency,
+                        [this](RowCursor& rows, MessageWalk& walk) { one_key(rows, walk); });
 }
 
 Result<CheckReport> Check::run() {
@@ -222,6 +277,7 @@ Result<CheckReport> Check::run() {
   if (auto r = whole(); !r) return std::unexpected(r.error());
   if (auto r = messages(); !r) return std::unexpected(r.error());
   if (auto r = accounts(); !r) return std::unexpected(r.error());
+  if (auto r = idempotency(); !r) return std::unexpected(r.error());
   report_.faults = faults_.count();
   return report_;
 }
@@ -238,10 +294,10 @@ Result<void> check_format(SpoolFile& file) {
   if (!any && quiet.count() == 0)
     return fail(Errc::invalid, fmt::format("{} holds an LMDB file that is not a spool", file.directory()));
   const auto format = read_meta(*view, tables, quiet).format;
-  if (format && *format != known_format)
+  if (format && !format_number(*format))
     return fail(Errc::invalid,
-                fmt::format("the spool {} has format {:?}, and this program knows format {} only",
-                            file.directory(), format->substr(0, 20), known_format));
+                fmt::format("the spool {} has format {:?}, and this program knows formats up to {}",
+                            file.directory(), format->substr(0, 20), format_version));
   return {};
 }
 

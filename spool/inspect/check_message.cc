@@ -90,7 +90,7 @@ class Recipient {
       if (row.status != status)
         differs(fmt::format("its row says {}, and its events say {}", text(row.status), text(status)));
     }
-    if (row.accepted != message.accepted) differs("its row and the record disagree on when it was accepted");
+    if (row.since != message.since()) differs("its row and the record disagree on when its time began");
     const auto domain = wire::domain_of(message.envelope.recipients[index_].address);
     if (row_->domain != domain)
       differs(fmt::format("its row is for the domain {}, and its address says {}", row_->domain, domain));

@@ -34,6 +34,8 @@ std::string_view text(FaultKind kind) {
     case event_illegal: return "event_illegal";
     case account_missing: return "account_missing";
     case account_orphan: return "account_orphan";
+    case idempotency_missing: return "idempotency_missing";
+    case idempotency_orphan: return "idempotency_orphan";
   }
   return "unknown";
 }
@@ -70,6 +72,8 @@ std::string_view means(FaultKind kind) {
     case event_illegal: return "Its history cannot be trusted; delivery is not affected.";
     case account_missing: return "Lists of the account's messages leave it out.";
     case account_orphan: return "It takes room, and no mail is affected.";
+    case idempotency_missing: return "Mail that comes again with its key is sent a second time.";
+    case idempotency_orphan: return "Mail that comes with that key may be taken for sent already.";
   }
   return "";
 }

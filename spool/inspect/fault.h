@@ -31,20 +31,22 @@ enum class FaultKind : std::uint8_t {
   record_damaged,      // version or checksum are wrong, or its pages are damaged
   record_meaningless,  // the checksum holds, and the fields have no legal meaning
   // of a message
-  orphan,             // rows of a message that has no record
-  rest_missing,       // a part of the record is not there
-  rest_surplus,       // a part that the record does not have
-  body_missing,       // a chunk of an open message's content is not there
-  body_surplus,       // content of a closed message, or a chunk too many
-  body_size,          // the chunks are not as long as the record says
-  recipient_unknown,  // rows of a recipient whom the record does not have
-  recipient_lost,     // neither queued nor held nor finished
-  recipient_twice,    // open and finished
-  row_differs,        // the queue row says other than record and events
-  event_missing,      // a gap in the sequence
-  event_illegal,      // an event that cannot have happened then
-  account_missing,    // the index `accounts` does not have the message
-  account_orphan,     // the index has a message that is not there, or not the account's
+  orphan,               // rows of a message that has no record
+  rest_missing,         // a part of the record is not there
+  rest_surplus,         // a part that the record does not have
+  body_missing,         // a chunk of an open message's content is not there
+  body_surplus,         // content of a closed message, or a chunk too many
+  body_size,            // the chunks are not as long as the record says
+  recipient_unknown,    // rows of a recipient whom the record does not have
+  recipient_lost,       // neither queued nor held nor finished
+  recipient_twice,      // open and finished
+  row_differs,          // the queue row says other than record and events
+  event_missing,        // a gap in the sequence
+  event_illegal,        // an event that cannot have happened then
+  account_missing,      // the index `accounts` does not have the message
+  account_orphan,       // the index has a message that is not there, or not the account's
+  idempotency_missing,  // a message's idempotency key has no row
+  idempotency_orphan,   // a row of `idempotency` leads to no message, or to one with another key
 };
 std::string_view text(FaultKind kind);   // "record_damaged": stable, for programs
 std::string_view means(FaultKind kind);  // a sentence, unless the fault has one of its own

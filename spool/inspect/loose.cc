@@ -16,8 +16,8 @@ std::optional<Table> table_of(const PageSource& pages, const Page& page) {
   for (std::size_t i = 0; i < page.size(); ++i) {
     const auto value = read_value(pages, page.value(i), longest, buffer);
     if (!value) continue;
-    for (const Table table :
-         {Table::messages, Table::rest, Table::bodies, Table::queue, Table::events, Table::keys})
+    for (const Table table : {Table::messages, Table::rest, Table::bodies, Table::queue, Table::events,
+                              Table::keys, Table::idempotency})
       if ((key_bytes(table) == 0 || key_bytes(table) == page.key(i).size()) &&
           open_frame(table, page.key(i), *value))
         return table;

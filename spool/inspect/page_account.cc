@@ -236,7 +236,7 @@ PageTotals account_pages(const View& view, const Tables& tables, Faults& faults)
   for (const Table table : all_tables) {
     if (tables[table])
       account.tree(*tables[table], static_cast<std::uint8_t>(table));
-    else if (!came_later(table))
+    else if (tables.format == 0 || since_format(table) <= tables.format)
       faults.add({.kind = FaultKind::table_missing,
                   .table = table,
                   .what = fmt::format("there is no table {}", name(table))});

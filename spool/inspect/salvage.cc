@@ -45,7 +45,7 @@ class One {
       return become(row->row->status, now);
     }
     if (row != nullptr && !content) return give_up(*row, now);
-    result.due = row != nullptr && row->row ? row->row->due : message.accepted;
+    result.due = row != nullptr && row->row ? row->row->due : message.since();
     if (row != nullptr) {
       if (!row->row)
         note(fmt::format("its row in the queue cannot be read; it counts as {}", text(result.status)));

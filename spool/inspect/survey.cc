@@ -56,14 +56,15 @@ int add_reader(const char* line, void* to) {
 }
 
 void count_row(const RecipientRef& ref, const QueueRecord& row, WallTime now, Survey& survey) {
-  const auto age = now - row.accepted;
+  const WallTime accepted = ref.message.time();
+  const auto age = now - accepted;
   const auto group = static_cast<std::size_t>(
       std::find_if(age_bounds.begin(), age_bounds.end(), [&](auto bound) { return age < bound; }) -
       age_bounds.begin());
   Survey::Domain& domain =
-      survey.domains.try_emplace(std::string(row.domain), Survey::Domain{0, 0, row.accepted}).first->second;
-  domain.oldest = std::min(domain.oldest, row.accepted);
-  if (!survey.oldest || row.accepted < survey.oldest->accepted) survey.oldest = {ref.message, row.accepted};
+      survey.domains.try_emplace(std::string(row.domain), Survey::Domain{0, 0, accepted}).first->second;
+  domain.oldest = std::min(domain.oldest, accepted);
+  if (!survey.oldest || accepted < survey.oldest->accepted) survey.oldest = {ref.message, accepted};
   if (row.status == Status::held) {
     ++survey.held[group];
     ++domain.held;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "spool/preflight.h"
 #include "spool/records.h"
 
 namespace relay::spool {
@@ -47,6 +48,10 @@ Tables find_tables(const View& view, Faults& faults) {
       tables.roots[static_cast<std::size_t>(*known)] = *root;
   };
   each_table(view.pages(), view.meta().main, each, faults.pages_of(std::nullopt));
+  Faults quiet([](const Fault&) {});  // whoever reads the table itself tells them
+  RowCursor meta(view, tables, Table::meta, quiet);
+  if (meta.seek_from("format") && meta.key() == "format")
+    if (const auto text = meta.value()) tables.format = format_number(*text).value_or(0);
   return tables;
 }
 
@@ -105,6 +110,8 @@ void RowCursor::damaged(FaultKind kind, std::string what) {
     fault.means = "The API key is not accepted.";
   else if (table_ == Table::usage)
     fault.means = "What the API key has sent today counts from nothing at the next start.";
+  else if (table_ == Table::idempotency)
+    fault.means = "Mail that comes again with the same idempotency key is refused for the time being.";
   if (kind == FaultKind::value_long) fault.means.clear();
   faults_->add(std::move(fault));
 }
@@ -150,6 +157,7 @@ std::size_t key_bytes(Table table) {
     case Table::queue: return id_bytes + 4;
     case Table::events: return id_bytes + 8;
     case Table::accounts: return id_bytes + 8;
+    case Table::idempotency: return 16;
   }
   return 0;
 }

@@ -38,6 +38,7 @@ class Faults {
 struct Tables {
   std::array<std::optional<TreeRoot>, table_numbers> roots;  // by Table
   std::vector<std::string> unknown;                          // names
+  int format = 0;  // that the spool says it has; 0: it cannot be told
   // Leaves that nothing leads to, if they are to be read too: rows are then those of both.
   std::shared_ptr<const LooseLeaves> loose;
 

@@ -40,6 +40,27 @@ bool counted(std::uint32_t number) { return number % 2 == 0; }
 
 std::string key_of(std::uint32_t number) { return fmt::format("key{:09}", number); }
 
+// What some messages carry: a key that one before had, too; a time later or earlier than their acceptance;
+// and what DSNs are wished.
+void add_attributes(std::uint32_t number, spool::Message& m) {
+  if (number % 3 == 0) m.idempotency_key = fmt::format("k{}", number / 6);
+  if (number % 5 == 0) m.scheduled = at(number % 2 == 0 ? number + 10 : number - 5);
+  if (number % 7 == 0) {
+    m.envelope.id = fmt::format("envelope {}", number);
+    m.envelope.recipients.back().notify = wire::notify_never;
+    m.envelope.recipients.back().original = "rfc822;someone@example.net";
+    m.metadata = {{"number", std::to_string(number)}};
+    m.stream = spool::Stream::bulk;
+  }
+}
+
+bool same_attributes(const spool::Message& a, const spool::Message& b) {
+  return a.idempotency_key == b.idempotency_key && a.scheduled == b.scheduled && a.metadata == b.metadata &&
+         a.stream == b.stream && a.envelope.id == b.envelope.id &&
+         a.envelope.recipients.back().notify == b.envelope.recipients.back().notify &&
+         a.envelope.recipients.back().original == b.envelope.recipients.back().original;
+}
+
 spool::Accept accept(const Step& step) {
   spool::Message m;
   m.id = id_of(step.message);
@@ -52,7 +73,17 @@ spool::Accept accept(const Step& step) {
   m.subject = fmt::format("number {}", step.message);
   m.body = std::make_shared<const Body>(content_of(step.message, step.size));
   m.size = m.body->size();
-  return {std::make_shared<const spool::Message>(std::move(m)), at(step.message), counted(step.message)};
+  add_attributes(step.message, m);
+  const WallTime due = m.since();
+  return {std::make_shared<const spool::Message>(std::move(m)), due, counted(step.message)};
+}
+
+// The message without its content.
+spool::Message carried_by(std::uint32_t number) {
+  Step step;
+  step.message = number;
+  step.recipients = 1;
+  return *accept(step).message;
 }
 
 spool::Event event(const Step& step) {
@@ -115,6 +146,8 @@ void Model::apply(const Step& step) {
       if (mails_.try_emplace(step.message, Mail{step.size, std::vector<Recipient>(step.recipients)}).second &&
           counted(step.message))
         ++sent_;
+      if (const auto carried = carried_by(step.message); !carried.idempotency_key.empty())
+        by_key_[{carried.account.value, carried.idempotency_key}] = step.message;
       return;
     case Step::Kind::put_key:
       last_key_ = std::max(last_key_, step.message);
@@ -122,8 +155,10 @@ void Model::apply(const Step& step) {
       return;
     case Step::Kind::purge:
       purged_before_ = std::max(purged_before_, step.message);
-      std::erase_if(mails_,
-                    [&](const auto& mail) { return mail.first < step.message && !mail.second.open(); });
+      std::erase_if(mails_, [&](const auto& mail) {
+        return carried_by(mail.first).since() < at(step.message) && !mail.second.open();
+      });
+      std::erase_if(by_key_, [&](const auto& key) { return !mails_.contains(key.second); });
       return;
     default: change(step);
   }
@@ -213,6 +248,8 @@ std::optional<std::string> Model::difference(spool::Store& store) const {
   if (!days) return days.error().message;
   const std::uint64_t sent = days->empty() ? 0 : days->front().messages;
   if (sent != sent_) return fmt::format("{} messages counted instead of {}", sent, sent_);
+  for (std::uint32_t number = 0; number <= last_message_; number += 3)
+    if (auto found = difference_by_key(number, store)) return found;
   const auto keys = store.keys();
   if (!keys) return keys.error().message;
   if (keys->size() != keys_.size()) return fmt::format("{} keys instead of {}", keys->size(), keys_.size());
@@ -222,11 +259,25 @@ std::optional<std::string> Model::difference(spool::Store& store) const {
   return {};
 }
 
+// Of the idempotency key that this message had, if it was there.
+std::optional<std::string> Model::difference_by_key(std::uint32_t number, spool::Store& store) const {
+  const auto carried = carried_by(number);
+  const auto wanted = by_key_.find({carried.account.value, carried.idempotency_key});
+  const auto found = store.find_by_key(carried.account, carried.idempotency_key);
+  if (!found) return found.error().message;
+  if (found->has_value() == (wanted != by_key_.end()) && (!*found || **found == id_of(wanted->second)))
+    return {};
+  return fmt::format("the idempotency key of message {} leads to {}", number,
+                     *found ? (*found)->text() : std::string("none"));
+}
+
 std::optional<std::string> Model::difference(const Mail& mail, std::uint32_t number,
                                              spool::Store& store) const {
   const auto view = store.find(id_of(number));
   if (!view) return view.error().message;
   if (!*view) return fmt::format("message {} is not there", number);
+  if (!same_attributes((*view)->message, carried_by(number)))
+    return fmt::format("message {} carries something else than was accepted", number);
   if ((*view)->recipients.size() != mail.recipients.size())
     return fmt::format("message {} has {} recipients", number, (*view)->recipients.size());
   for (std::uint32_t i = 0; i < mail.recipients.size(); ++i) {

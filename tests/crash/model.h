@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "mta/base/rng.h"
@@ -63,12 +64,14 @@ class Model {
   };
   void change(const Step& step);
   std::optional<std::string> difference(const Mail& mail, std::uint32_t number, spool::Store& store) const;
+  std::optional<std::string> difference_by_key(std::uint32_t number, spool::Store& store) const;
   Step propose_accept(Rng& rng);
   Step propose_change(Rng& rng) const;
 
   std::map<std::uint32_t, Mail> mails_;
   std::set<std::uint32_t> keys_;
   std::uint64_t sent_ = 0;  // messages that count against a daily limit
+  std::map<std::pair<std::string, std::string>, std::uint32_t> by_key_;  // account and idempotency key
   std::uint32_t last_message_ = 0;
   std::uint32_t last_key_ = 0;
   std::uint32_t purged_before_ = 0;

@@ -52,7 +52,7 @@ void check_status(const spool::RecipientState& state, const std::vector<spool::E
 // The pause after each deferral is at least the shortest the schedule allows; only the window's end cuts it.
 void check_pauses(const queue::RetrySettings& retry, const spool::MessageView& view,
                   const std::vector<spool::Event>& events) {
-  const WallTime end = view.message.accepted + std::chrono::ceil<std::chrono::milliseconds>(retry.window);
+  const WallTime end = view.message.since() + std::chrono::ceil<std::chrono::milliseconds>(retry.window);
   std::uint32_t attempts = 0;
   const spool::Event* before = nullptr;
   for (const spool::Event& e : events) {

@@ -109,6 +109,11 @@ void World::stop() {
 
 MessageId World::submit_with(const std::vector<std::string>& recipients,
                              const std::function<void(wire::Envelope&)>& change, const std::string& text) {
+  return submit_message(recipients, [&](spool::Message& message) { change(message.envelope); }, text);
+}
+
+MessageId World::submit_message(const std::vector<std::string>& recipients,
+                                const std::function<void(spool::Message&)>& change, const std::string& text) {
   if (!scheduler) start();
   auto message = std::make_shared<spool::Message>();
   message->id = MessageId::make(loop.wall(), rng);
@@ -116,12 +121,12 @@ MessageId World::submit_with(const std::vector<std::string>& recipients,
   message->accepted = loop.wall();
   message->envelope.reverse_path = "sender@relay.example";
   for (const std::string& r : recipients) message->envelope.recipients.push_back({r});
-  change(message->envelope);
+  change(*message);
   const std::string body = "X-Sim-Id: " + message->id.text() + "\r\n\r\n" + text;
   message->body = std::make_shared<Body>(body);
   message->size = body.size();
   ledger[message->id] = {recipients, body};
-  const bool taken = writer->submit(spool::Accept{message, message->accepted}, loop,
+  const bool taken = writer->submit(spool::Accept{message, message->since()}, loop,
                                     [this, message, number = ++submitted_](const Result<void>& result) {
                                       on_answer(message, number, result);
                                     });

@@ -38,6 +38,9 @@ class World {
   MessageId submit_with(const std::vector<std::string>& recipients,
                         const std::function<void(wire::Envelope&)>& change,
                         const std::string& text = "Hello\r\n");
+  MessageId submit_message(const std::vector<std::string>& recipients,
+                           const std::function<void(spool::Message&)>& change,
+                           const std::string& text = "Hello\r\n");
   bool acknowledged(const MessageId& id) const { return ledger.at(id).acknowledged; }
   std::size_t acknowledged() const;
 

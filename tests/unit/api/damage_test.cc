@@ -116,7 +116,7 @@ TEST_CASE("a row of the queue that stands for damage has no made-up state") {
   rebuilt.entry = {.ref = {lost.entry.ref.message, 4},
                    .status = Status::queued,
                    .due = now,
-                   .accepted = now,
+                   .since = now,
                    .attempts = 1,
                    .domain = "example.net"};
   rebuilt.damage = "its row is damaged";

@@ -105,6 +105,19 @@ TEST_CASE("a recipient's state is a sentence") {
   CHECK(explain(recipient(Status::cancelled), now).find("Cancelled") == 0);
 }
 
+TEST_CASE("what is scheduled says so, until its time or until it is to be sent at once") {
+  spool::MessageView view;
+  view.message.scheduled = now + std::chrono::hours(3);
+  view.recipients = {recipient(Status::queued)};
+  view.recipients[0].next_attempt = *view.message.scheduled;
+  CHECK(explain(view, now) == "Scheduled for " + format_rfc3339(*view.message.scheduled) + ", in 3 hours.");
+  CHECK(explain(view, *view.message.scheduled) == "Waiting for its first attempt, due now.");
+  view.recipients[0].next_attempt = now;
+  CHECK(explain(view, now) == "Waiting for its first attempt, due now.");
+  view.recipients[0].status = Status::held;
+  CHECK(explain(view, now) == "Held by an administrator; it waits until it is released.");
+}
+
 TEST_CASE("a message of several recipients is summed up") {
   spool::MessageView view;
   view.recipients = {recipient(Status::delivered), recipient(Status::delivered), recipient(Status::queued),

@@ -61,6 +61,29 @@ TEST_CASE("a message reads back as it was written") {
   CHECK(event.tls);
 }
 
+TEST_CASE("what a message carries besides its content comes back, too") {
+  spool::Restore restore = sample();
+  restore.message =
+      spool::test::full_message({.number = 7, .recipients = 2, .content = "Subject: x\r\n\r\nhi\r\n"});
+  spool::test::check_same_attributes(*read_message(line(restore)).message, *restore.message);
+  spool::test::check_same_attributes(*read_message(line(sample())).message, *sample().message);
+}
+
+TEST_CASE("a line of version 1 lacks it, and is read") {
+  json::object object = json::parse(line(sample())).get_object();
+  object["archive"] = 1;
+  const auto recipients = [&]() -> json::array& { return object["recipients"].as_array(); };
+  CHECK_FALSE(read_entry(json::serialize(object)));
+  for (const char* name :
+       {"dsn_return", "envelope_id", "metadata", "stream", "sandbox", "idempotency_key", "scheduled_at"})
+    object.erase(name);
+  for (json::value& recipient : recipients()) {
+    recipient.as_object().erase("notify");
+    recipient.as_object().erase("original");
+  }
+  spool::test::check_same_attributes(*read_message(json::serialize(object)).message, *sample().message);
+}
+
 TEST_CASE("bytes that are no UTF-8, and times that nobody can write, come back too") {
   spool::Restore restore = sample();
   auto m = *restore.message;
@@ -82,8 +105,8 @@ TEST_CASE("what is wrong with a line is named by its member") {
   CHECK(fault([](json::object&) {}) == "");
   CHECK(fault([](json::object& o) { o.erase("subject"); }) == "subject: it is missing");
   CHECK(fault([](json::object& o) { o["colour"] = 1; }) == "colour: nobody knows this member");
-  CHECK(fault([](json::object& o) { o["archive"] = 2; }) ==
-        "archive: it is of version 2, and this program knows version 1 only");
+  CHECK(fault([](json::object& o) { o["archive"] = 3; }) ==
+        "archive: it is of version 3, and this program knows versions up to 2");
   CHECK(fault([](json::object& o) { o.erase("archive"); }) == "archive: it is missing");
   CHECK(fault([](json::object& o) { o["id"] = "msg_x"; }) == "id: it is not the id of a message");
   CHECK(fault([](json::object& o) { o["size"] = -1; }) == "size: it is not a number that fits");
@@ -93,6 +116,15 @@ TEST_CASE("what is wrong with a line is named by its member") {
         "created_at: it is not a time as in 2026-11-21T09:18:00.000Z");
   CHECK(fault([](json::object& o) { o["from"] = json::object{{"base64", "?"}}; }) ==
         "from: it is neither text nor base 64");
+  CHECK(fault([](json::object& o) { o["stream"] = "slow"; }) ==
+        "stream: it is not one of transactional, bulk");
+  CHECK(fault([](json::object& o) { o["dsn_return"] = "half"; }) ==
+        "dsn_return: it is neither full nor headers");
+  CHECK(fault([](json::object& o) { o["metadata"] = json::array{json::object{{"name", "x"}}}; }) ==
+        "metadata[0].value: it is missing");
+  CHECK(fault([](json::object& o) {
+          o["recipients"].as_array()[1].as_object()["notify"] = json::array{"x"};
+        }) == "recipients[1].notify: it has what is not one of never, success, failure, delay");
   CHECK(fault([](json::object& o) { o["content"] = "?"; }) == "content: it is not base 64");
   CHECK(fault([](json::object& o) { o["content"] = nullptr; }) ==
         "a recipient is open, and the content is not there");

@@ -99,8 +99,8 @@ TEST_CASE("records whose checksum holds and whose fields mean nothing") {
 }
 
 TEST_CASE("keys that no row can have") {
-  for (const Table table :
-       {Table::messages, Table::rest, Table::bodies, Table::queue, Table::events, Table::accounts}) {
+  for (const Table table : {Table::messages, Table::rest, Table::bodies, Table::queue, Table::events,
+                            Table::accounts, Table::idempotency}) {
     CAPTURE(name(table));
     const Lines lines = lines_after([&](auto& d) { raw(d, table, std::string(17, '\x01'), "x"); });
     REQUIRE(lines.size() == 1);
@@ -200,7 +200,7 @@ TEST_CASE("a queue row that says other than record and events") {
   CHECK(row([](QueueRecord& r) { r.status = Status::held; }) == differs);
   CHECK(row([](QueueRecord& r) { r.attempts = 1; }) == differs);
   CHECK(row([](QueueRecord& r) { r.next_event = 1; }) == differs);
-  CHECK(row([](QueueRecord& r) { r.accepted = at(3); }) == differs);
+  CHECK(row([](QueueRecord& r) { r.since = at(3); }) == differs);
   CHECK(row([](QueueRecord& r) { r.domain = "elsewhere.example"; }) == differs);
   CHECK(lines_after([](auto& d) {
           put_row(d, {id(1), 2},
@@ -248,6 +248,34 @@ TEST_CASE("the index of accounts, both ways") {
         Lines{"account_orphan accounts 4"});
 }
 
+TEST_CASE("the index of idempotency keys, both ways") {
+  const auto with_two = [](const std::function<void(const TempDir&)>& change) {
+    return lines_after([&](const TempDir& d) {
+      apply(*open(d), accept_message(with_key(5, "k")), accept_message(with_key(6, "k")));
+      change(d);
+    });
+  };
+  const RowKey key = RowKey::idempotency({"acme"}, "k");
+  const auto leads_to = [&](const RowKey& from, std::uint32_t number) {
+    return [from, number](const TempDir& d) {
+      std::string payload;
+      encode_idempotency(id(number), payload);
+      put(d, Table::idempotency, from.view(), payload);
+    };
+  };
+  CHECK(with_two([](auto&) {}) == Lines{});
+  CHECK(with_two(leads_to(key, 5)) == Lines{});
+  CHECK(with_two([&](auto& d) { erase(d, Table::idempotency, key); }) ==
+        Lines{"idempotency_missing idempotency 5", "idempotency_missing idempotency 6"});
+  CHECK(with_two(leads_to(key, 9)) == Lines{"idempotency_orphan idempotency 9"});
+  CHECK(with_two(leads_to(key, 4)) == Lines{"idempotency_orphan idempotency 4"});
+  CHECK(with_two(leads_to(RowKey::idempotency({"acme"}, "l"), 5)) ==
+        Lines{"idempotency_orphan idempotency 5"});
+  CHECK(with_two([&](auto& d) { flip(d, Table::idempotency, key); }) == Lines{"record_damaged idempotency"});
+  CHECK(with_two([&](auto& d) { put(d, Table::idempotency, key.view(), "x"); }) ==
+        Lines{"record_meaningless idempotency"});
+}
+
 namespace {
 
 void with_root(const TempDir& d, const std::function<void(MDB_txn*, const Environment&)>& change) {
@@ -289,7 +317,11 @@ TEST_CASE("a spool that was made before a table came is sound, and gets it when 
   TempDir directory;
   fill(directory);
   with_root(directory, [](MDB_txn* txn, const Environment& env) {
-    REQUIRE(mdb_drop(txn, env.dbi(Table::usage), 1) == 0);
+    for (const Table table : {Table::usage, Table::idempotency})
+      REQUIRE(mdb_drop(txn, env.dbi(table), 1) == 0);
+    std::string key = "format", value = "1";
+    MDB_val k{key.size(), key.data()}, v{value.size(), value.data()};
+    REQUIRE(mdb_put(txn, env.dbi(Table::meta), &k, &v, 0) == 0);
   });
   CHECK(check(directory).lines() == Lines{});
   Accept counted = accept({.number = 9});

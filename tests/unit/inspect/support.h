@@ -58,8 +58,8 @@ inline void put(const TempDir& directory, Table table, std::string_view key, std
 inline void put_row(const TempDir& directory, RecipientRef ref,
                     const std::function<void(QueueRecord&)>& change) {
   QueueRecord row;
-  row.accepted = at(static_cast<std::int64_t>(ref.message.time().time_since_epoch().count() / 1000));
-  row.due = row.accepted;
+  row.since = at(static_cast<std::int64_t>(ref.message.time().time_since_epoch().count() / 1000));
+  row.due = row.since;
   const std::string domain = "d" + std::to_string(ref.index % 3) + ".example.net";
   row.domain = domain;
   change(row);

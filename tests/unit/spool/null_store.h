@@ -18,6 +18,9 @@ class NullStore : public Store {
   Result<std::vector<QueueRow>> list_queue(const QueueQuery&) const override {
     return std::vector<QueueRow>();
   }
+  Result<std::optional<MessageId>> find_by_key(const AccountId&, std::string_view) const override {
+    return std::nullopt;
+  }
   Result<Counts> counts() const override { return Counts{}; }
   Result<Space> space() const override { return Space{}; }
   Result<std::vector<ApiKey>> keys() const override { return std::vector<ApiKey>(); }

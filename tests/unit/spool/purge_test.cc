@@ -68,6 +68,49 @@ TEST_CASE("many open messages do not stop purge for ever") {
   CHECK(rounds > 1);
 }
 
+TEST_CASE("what was scheduled is kept from the time it was scheduled for") {
+  TempDir directory;
+  const auto store = open(directory);
+  for (std::uint32_t n = 1; n <= 5; ++n)
+    apply(*store, n % 2 == 0 ? accept({.number = n}) : accept_message(scheduled(n, 100 * n)));
+  for (std::uint32_t n = 1; n <= 4; ++n) apply(*store, attempted({id(n), 0}, Status::delivered));
+  const auto left = [&] {
+    std::string numbers;
+    for (std::uint32_t n = 1; n <= 5; ++n)
+      if (known(*store, n)) numbers += std::to_string(n);
+    return numbers;
+  };
+  const auto purge = [&](std::int64_t before) {
+    for (int i = 0; i < 3; ++i) apply(*store, Purge{at(before)});
+    return left();
+  };
+  CHECK(purge(50) == "135");
+  CHECK(purge(100) == "135");
+  CHECK(purge(101) == "35");
+  CHECK(purge(1000) == "5");
+  apply(*store, attempted({id(5), 0}, Status::delivered));
+  CHECK(purge(500) == "5");
+  CHECK(purge(501) == "");
+}
+
+// However many of them there are, each is come to.
+TEST_CASE("purge goes round those that were scheduled, a bounded part each time") {
+  TempDir directory;
+  const auto store = open(directory);
+  constexpr std::uint32_t count = 200;
+  for (std::uint32_t n = 1; n <= count; ++n) {
+    apply(*store, accept_message(scheduled(n, 2000 - n)));
+    apply(*store, attempted({id(n), 0}, Status::delivered));
+  }
+  std::int64_t before = 1000;
+  int rounds = 0;
+  for (; must(store->counts()).messages > 0; ++before) {
+    apply(*store, Purge{at(before), 1});
+    REQUIRE(++rounds < 5000);
+  }
+  CHECK(rounds > 1000);
+}
+
 TEST_CASE("a failed batch does not move purge on") {
   TempDir directory;
   LmdbSettings s = settings(directory);

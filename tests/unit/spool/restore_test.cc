@@ -50,7 +50,7 @@ TEST_CASE("a restored message is as it was: statuses, attempts, due times, event
   CHECK(claimed.recipients == entries.size());
   REQUIRE(entries.size() == 2);
   CHECK(entries[0].due == at(500));
-  CHECK(entries[0].accepted == at(5));
+  CHECK(entries[0].since == at(5));
   CHECK(entries[1].domain == "d2.example.net");
   CHECK(must(store->list({AccountId{"acme"}, std::nullopt, 50})).size() == 1);
 
@@ -59,6 +59,20 @@ TEST_CASE("a restored message is as it was: statuses, attempts, due times, event
   CHECK(must(store->find(id(5)))->recipients[1].attempts == 2);
   CHECK(must(store->find(id(5)))->events.size() == 3 + 6);
   CHECK(store->load(id(5)).error().code == Errc::not_found);
+}
+
+TEST_CASE("an idempotency key leads to the newest of restored messages, in whatever order they come") {
+  TempDir directory;
+  const auto store = open(directory);
+  const auto restored = [](std::uint32_t number) {
+    Restore restore;
+    restore.message = with_key(number, "k");
+    restore.recipients.resize(1);
+    restore.recipients[0].due = at(1);
+    return restore;
+  };
+  for (const std::uint32_t number : {5u, 3u, 7u, 6u}) apply(*store, restored(number));
+  CHECK(must(store->find_by_key({"acme"}, "k")) == id(7));
 }
 
 TEST_CASE("an id that is there already is left as it is") {

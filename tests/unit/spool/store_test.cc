@@ -37,6 +37,44 @@ TEST_CASE("an accepted message reads back as it was") {
   CHECK(store->load(id(2)).error().code == Errc::not_found);
 }
 
+TEST_CASE("what a message carries besides its content reads back as it was, from a long record too") {
+  TempDir directory;
+  const auto store = open(directory);
+  for (const std::uint32_t recipients : {2u, 400u}) {
+    const auto original = full_message({.number = recipients, .recipients = recipients});
+    apply(*store, accept_message(original));
+    check_same_attributes(*must(store->load(original->id)), *original);
+    check_same_attributes(must(store->find(original->id))->message, *original);
+    CHECK(must(store->find(original->id))->recipients[1].next_attempt == original->since());
+  }
+  const auto row = must(store->list_queue({.domain = {}, .status = {}, .after = {}, .limit = 1})).at(0);
+  CHECK(row.scheduled == at(1002));
+}
+
+TEST_CASE("a message is found by its idempotency key, in its account alone, until it is purged") {
+  TempDir directory;
+  auto store = open(directory);
+  const auto found = [&](const char* account, const char* key) {
+    return must(store->find_by_key({account}, key));
+  };
+  CHECK_FALSE(found("acme", "k").has_value());
+  apply(*store, accept_message(with_key(1, "k")), accept_message(with_key(2, "l")),
+        accept_message(with_key(3, "k", "other")), accept({.number = 4}));
+  store.reset();
+  store = open(directory);
+  CHECK(found("acme", "k") == id(1));
+  CHECK(found("acme", "l") == id(2));
+  CHECK(found("other", "k") == id(3));
+  CHECK_FALSE(found("other", "l").has_value());
+  apply(*store, accept_message(with_key(5, "k")));
+  CHECK(found("acme", "k") == id(5));
+  for (const std::uint32_t n : {1u, 2u, 3u}) apply(*store, attempted({id(n), 0}, Status::delivered));
+  CHECK(apply(*store, Purge{at(5)}).purged == 3);
+  CHECK(found("acme", "k") == id(5));  // the purged one is not the last with that key
+  CHECK_FALSE(found("acme", "l").has_value());
+  CHECK_FALSE(found("other", "k").has_value());
+}
+
 TEST_CASE("bodies of every size around a page's edges, in segments") {
   TempDir directory;
   const auto store = open(directory);
@@ -213,7 +251,7 @@ TEST_CASE("a restart finds everything as it was") {
   CHECK(entries[0].ref == RecipientRef{id(1), 0});
   CHECK(entries[0].attempts == 1);
   CHECK(entries[0].due == at(160));
-  CHECK(entries[0].accepted == at(1));
+  CHECK(entries[0].since == at(1));
   CHECK(entries[0].domain == "d0.example.net");
   CHECK(entries[1].ref == RecipientRef{id(1), 2});
   CHECK(entries[1].status == Status::queued);

@@ -76,6 +76,52 @@ inline MessagePtr message(const Sample& sample) {
   return std::make_shared<const Message>(std::move(m));
 }
 
+// With everything a message can carry.
+inline MessagePtr full_message(const Sample& sample) {
+  Message m = *message(sample);
+  m.envelope.ret = wire::DsnReturn::headers;
+  m.envelope.id = "envelope 7";
+  for (std::size_t i = 0; i < m.envelope.recipients.size(); i += 2) {
+    m.envelope.recipients[i].notify = wire::notify_success | wire::notify_delay;
+    m.envelope.recipients[i].original = "rfc822;first@example.net";
+  }
+  m.metadata = {{"order", "17"}, {"colour", ""}, {"a", "sm\xc3\xb8r"}};
+  m.stream = Stream::bulk;
+  m.sandbox = true;
+  m.idempotency_key = "order 17";
+  m.scheduled = at(sample.number + 1000);
+  return std::make_shared<const Message>(std::move(m));
+}
+
+inline MessagePtr with_key(std::uint32_t number, std::string key, std::string account = "acme") {
+  Message m = *message({.number = number, .account = std::move(account)});
+  m.idempotency_key = std::move(key);
+  return std::make_shared<const Message>(std::move(m));
+}
+
+inline MessagePtr scheduled(std::uint32_t number, std::int64_t seconds) {
+  Message m = *message({.number = number});
+  m.scheduled = at(seconds);
+  return std::make_shared<const Message>(std::move(m));
+}
+
+inline Accept accept_message(const MessagePtr& message) { return {message, message->since()}; }
+
+inline void check_same_attributes(const Message& is, const Message& wanted) {
+  CHECK(is.envelope.ret == wanted.envelope.ret);
+  CHECK(is.envelope.id == wanted.envelope.id);
+  REQUIRE(is.envelope.recipients.size() == wanted.envelope.recipients.size());
+  for (std::size_t i = 0; i < is.envelope.recipients.size(); ++i) {
+    CHECK(is.envelope.recipients[i].notify == wanted.envelope.recipients[i].notify);
+    CHECK(is.envelope.recipients[i].original == wanted.envelope.recipients[i].original);
+  }
+  CHECK(is.metadata == wanted.metadata);
+  CHECK(is.stream == wanted.stream);
+  CHECK(is.sandbox == wanted.sandbox);
+  CHECK(is.idempotency_key == wanted.idempotency_key);
+  CHECK(is.scheduled == wanted.scheduled);
+}
+
 inline Accept accept(const Sample& sample) { return {message(sample), at(sample.number)}; }
 
 inline Event event(EventType type, std::int64_t seconds) {
