@@ -148,6 +148,7 @@ void read_limits(Section s, Config& c) {
   s.number("recipients", c.intake.recipients, 100u, 100'000u);
   s.size("header_size", c.intake.header_bytes, n<std::size_t>(16 * KiB), n<std::size_t>(16 * MiB));
   s.number("received_hops", c.intake.received_hops, 10u, 1000u);
+  s.number("mime_depth", c.intake.mime_depth, 10u, 1000u);
   s.number("recipients_per_field", c.api.recipients_per_field, 1u, 100'000u);
   s.number("attachments", c.api.attachments, 0u, 10'000u);
   s.size("attachment_size", c.api.attachment_bytes, 0 * MiB, 1 * GiB);
@@ -155,6 +156,13 @@ void read_limits(Section s, Config& c) {
   s.size("header_value_size", c.api.header_value_bytes, 998u, n<std::uint32_t>(1 * MiB));
   s.size("subject_size", c.api.subject_bytes, 100u, n<std::uint32_t>(64 * KiB));
   s.number("tags", c.api.tags, 0u, 10'000u);
+  s.size("tag_size", c.api.tag_bytes, 1u, n<std::uint32_t>(4 * KiB));
+  auto& attributes = c.intake.attributes;
+  s.number("metadata", attributes.metadata, 0u, 1000u);
+  s.size("metadata_name_size", attributes.metadata_name_bytes, 1u, n<std::uint32_t>(1 * KiB));
+  s.size("metadata_value_size", attributes.metadata_value_bytes, 1u, n<std::uint32_t>(64 * KiB));
+  s.duration("schedule_ahead", c.intake.schedule_ahead, Duration::zero(), 365 * days);
+  s.duration("idempotency_window", c.intake.idempotency_window, minutes(1), 30 * days);
 }
 
 void read_routes(Section& root, std::vector<queue::RouteRule>& routes) {
@@ -262,6 +270,8 @@ void read_settings(Document& document, Config& config) {
   if (config.delivery.client.ehlo_name.empty()) config.delivery.client.ehlo_name = config.host_name;
   config.submission.limits.message_bytes = config.intake.message_bytes;
   config.submission.limits.recipients = config.intake.recipients;
+  config.intake.attributes.tags = config.api.tags;
+  config.intake.attributes.tag_bytes = config.api.tag_bytes;
 }
 
 }  // namespace relay::conf

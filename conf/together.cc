@@ -81,6 +81,12 @@ void check_retry(Document& d, const Config& c) {
             "must not be under delivery.retry.window: what became of a message would be forgotten at once");
 }
 
+void check_idempotency(Document& d, const Config& c) {
+  if (c.intake.idempotency_window > c.retention)
+    d.fault("limits.idempotency_window",
+            "must not be over spool.retention: the message that a key stands for would be forgotten before");
+}
+
 void check_routes(Document& d, const Config& c) {
   std::set<std::string> seen;
   bool all = false;
@@ -102,6 +108,7 @@ void check_together(Document& d, const Config& c) {
   check_pressure(d, c);
   check_sizes(d, c);
   check_retry(d, c);
+  check_idempotency(d, c);
   check_routes(d, c);
 }
 

@@ -23,7 +23,9 @@ Problem refusal_problem(const intake::Refusal& refusal, std::uint32_t retry_afte
     // Over SMTP the rest may follow in another transaction; here nothing was taken.
     case too_many_recipients: return {422, "too_many_recipients", detail, {}, {}};
     case no_recipients:
-    case loop: return {422, "refused", detail, {}, {}};
+    case loop:
+    case attributes:
+    case too_deep: return {422, "refused", detail, {}, {}};
     case full: return {507, "insufficient_storage", detail, {}, later};  // RFC 4918 11.5
     case busy: return {503, "overloaded", detail, {}, later};
     case unavailable:
@@ -54,7 +56,7 @@ void send(Service& service, Call call) {
   submission.envelope = std::move(request->envelope);
   submission.content = std::move(*content);
   submission.who = std::move(call.who);
-  submission.tags = std::move(request->tags);
+  submission.attributes.tags = std::move(request->tags);
   submission.peer = call.request.peer;
   submission.protocol = call.request.tls ? "HTTPS" : "HTTP";
   service.ports.intake.accept(

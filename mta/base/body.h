@@ -29,6 +29,20 @@ class Body {
     size_ += segment.size();
     if (!segment.empty()) segments_.insert(segments_.begin(), std::move(segment));
   }
+  // Takes so many bytes away from the beginning and puts others there.
+  void replace_beginning(std::uint64_t bytes, std::string with) {
+    auto first = segments_.begin();
+    for (; first != segments_.end() && bytes >= first->size(); ++first) {
+      bytes -= first->size();
+      size_ -= first->size();
+    }
+    segments_.erase(segments_.begin(), first);
+    if (!segments_.empty()) {
+      segments_.front().erase(0, bytes);
+      size_ -= bytes;
+    }
+    prepend(std::move(with));
+  }
   const std::vector<std::string>& segments() const { return segments_; }
   std::uint64_t size() const { return size_; }
   std::string flatten() const {

@@ -9,6 +9,7 @@
 #include "mta/base/log.h"
 #include "mta/intake/complete.h"
 #include "mta/mime/decode.h"
+#include "mta/mime/nesting.h"
 
 namespace relay::intake {
 namespace {
@@ -46,7 +47,59 @@ std::optional<Refusal> check(const IntakeSettings& settings, const Submission& s
   }
   if (headers.received > settings.received_hops)
     return Refusal{Refused::loop, reply(554, "5.4.6", "Too many hops: a mail loop")};
+  if (mime::nested_deeper(*submission.content, settings.mime_depth)) {
+    return Refusal{
+        Refused::too_deep,
+        reply(554, "5.6.0", fmt::format("More than {} MIME parts lie in each other", settings.mime_depth))};
+  }
   return std::nullopt;
+}
+
+// RFC 3463 3.7: X.6.0, something about the content.
+Refusal wrong_attributes(std::string sentence) {
+  return {Refused::attributes, reply(554, "5.6.0", std::move(sentence))};
+}
+
+// When to send: as the header section or the envelope says. What is past means now.
+std::optional<Refusal> settle_schedule(Submission& submission, Duration ahead, WallTime now) {
+  std::optional<WallTime>& at = submission.attributes.scheduled;
+  if (at && submission.hold)
+    return wrong_attributes(
+        "X-Relay-Scheduled-At and HOLDFOR or HOLDUNTIL of MAIL both say when to send; give one of them");
+  if (submission.hold) at = submission.hold;
+  if (!at) return std::nullopt;
+  if (*at <= now) {
+    at.reset();
+    return std::nullopt;
+  }
+  const WallTime latest = now + std::chrono::floor<std::chrono::milliseconds>(ahead);
+  if (*at <= latest) return std::nullopt;
+  if (ahead == Duration::zero())
+    return wrong_attributes("Messages cannot be scheduled here; send it without X-Relay-Scheduled-At");
+  return wrong_attributes(fmt::format("The message is scheduled for {}; the latest that is taken now is {}",
+                                      format_rfc3339(*at), format_rfc3339(latest)));
+}
+
+// All recipients as delivered: nothing of it is to be sent.
+spool::Restore sandboxed(const spool::MessagePtr& message) {
+  spool::Restore restore;
+  restore.message = message;
+  for (std::uint32_t i = 0; i < message->envelope.recipients.size(); ++i) {
+    spool::EventRecord record;
+    record.event.type = spool::EventType::delivered;
+    record.event.at = message->accepted;
+    record.event.recipient = i;
+    record.event.detail = "a sandbox message: nothing was sent";
+    record.status = spool::Status::delivered;
+    record.attempts = 1;
+    restore.recipients.push_back({record.status, record.attempts, {}, {std::move(record)}});
+  }
+  return restore;
+}
+
+spool::Operation operation_for(const spool::MessagePtr& message) {
+  if (message->sandbox) return sandboxed(message);
+  return spool::Accept{message, message->since()};
 }
 
 // As the rest of the summary: whatever the client wrote, one line of UTF-8.
@@ -88,7 +141,13 @@ spool::MessagePtr make_message(const IntakeSettings& settings, Submission submis
   message->subject = mime::decode_value(headers.subject, summary_bytes);
   Completion added = complete(submission, headers, message->id, settings.host_name, now);
   message->rfc_message_id = without_brackets(added.message_id);
-  message->tags = std::move(submission.tags);
+  Attributes& attributes = submission.attributes;
+  message->tags = std::move(attributes.tags);
+  message->metadata = std::move(attributes.metadata);
+  message->stream = attributes.stream.value_or(spool::Stream::transactional);
+  message->sandbox = attributes.sandbox.value_or(false);
+  message->idempotency_key = std::move(attributes.idempotency_key);
+  message->scheduled = attributes.scheduled;
   complete_flags(submission.envelope, *submission.content);
   message->envelope = std::move(submission.envelope);
   submission.content->prepend(std::move(added.header));
@@ -135,6 +194,8 @@ std::string_view text(Refused reason) {
     case Refused::too_large: return "too_large";
     case Refused::header_too_large: return "header_too_large";
     case Refused::loop: return "loop";
+    case Refused::attributes: return "attributes";
+    case Refused::too_deep: return "too_deep";
     case Refused::busy: return "busy";
     case Refused::full: return "full";
     case Refused::unavailable: return "unavailable";
@@ -149,6 +210,7 @@ IntakeStats Intake::stats() const {
   stats.from_http = accepted_[1].load(std::memory_order_relaxed);
   stats.recipients = recipients_.load(std::memory_order_relaxed);
   stats.bytes = bytes_.load(std::memory_order_relaxed);
+  stats.repeated = repeated_.load(std::memory_order_relaxed);
   for (std::size_t i = 0; i < refusals; ++i) stats.refused[i] = refused_[i].load(std::memory_order_relaxed);
   return stats;
 }
@@ -161,25 +223,78 @@ std::optional<Refusal> Intake::turn_away() {
   return for_want_of_storage(reason);
 }
 
-void Intake::accept(Submission submission, Loop& home, Rng& rng,
-                    std::move_only_function<void(AcceptResult)> done) {
+std::optional<wire::Allowance::Release> Intake::release(WallTime now) const {
+  if (settings_.schedule_ahead == Duration::zero()) return std::nullopt;
+  return wire::Allowance::Release{
+      std::chrono::floor<std::chrono::seconds>(settings_.schedule_ahead),
+      now + std::chrono::floor<std::chrono::milliseconds>(settings_.schedule_ahead)};
+}
+
+// Everything that can be said of it before it has an id. Takes the X-Relay-* fields out of the content.
+std::optional<Refusal> Intake::look_at(Submission& submission, wire::HeaderScan& headers,
+                                       WallTime now) const {
+  headers = wire::scan_headers(*submission.content, settings_.header_bytes, attribute_prefix);
+  if (auto refused = check(settings_, submission, headers)) return refused;
+  if (headers.has_private && submission.origin == spool::Origin::smtp) {
+    auto taken = take_attributes(*submission.content, headers.header_bytes, settings_.attributes);
+    if (!taken) return wrong_attributes(std::move(taken.error()));
+    submission.attributes = std::move(*taken);
+    headers = wire::scan_headers(*submission.content, settings_.header_bytes);
+  }
+  return settle_schedule(submission, settings_.schedule_ahead, now);
+}
+
+void Intake::accept(Submission submission, Loop& home, Rng& rng, Answer done) {
+  const WallTime now = home.wall();
   merge_equal_recipients(submission.envelope.recipients);
-  wire::HeaderScan headers = wire::scan_headers(*submission.content, settings_.header_bytes);
-  if (auto refused = check(settings_, submission, headers)) {
+  wire::HeaderScan headers;
+  if (auto refused = look_at(submission, headers, now)) {
     refuse(refused->reason);
     log::info("refused account={} key={} reply={}", submission.who.account, submission.who.key,
-              refused->reply.text());
+              log::printable(refused->reply.text()));
     home.post([done = std::move(done), refused = std::move(*refused)]() mutable {
       done(std::unexpected(std::move(refused)));
     });
     return;
   }
-  WallTime now = home.wall();
   spool::MessagePtr message = make_message(settings_, std::move(submission), headers, now, rng);
+  if (message->idempotency_key.empty())
+    commit(std::move(message), home, std::move(done));
+  else
+    accept_once(std::move(message), home, std::move(done));
+}
+
+// The look into the store comes after nobody else is under way with the key: whoever was has been committed.
+void Intake::accept_once(spool::MessagePtr message, Loop& home, Answer done) {
+  const std::string key = message->account.value + '\0' + message->idempotency_key;
+  if (!once_.begin(key, home, done)) return add(repeated_, 1);
+  Answer answer = [this, key, done = std::move(done)](AcceptResult result) mutable {
+    once_.end(key, result);
+    done(std::move(result));
+  };
+  const auto known = store_.find_by_key(message->account, message->idempotency_key);
+  if (!known) {
+    log::error("not accepted account={}: whether its idempotency key is known cannot be read: {}",
+               message->account.value, known.error().message);
+    refuse(Refused::failed);
+    home.post([answer = std::move(answer)]() mutable {
+      answer(std::unexpected(for_want_of_storage(Refused::failed)));
+    });
+    return;
+  }
+  if (!*known || message->accepted - (*known)->time() >= settings_.idempotency_window)
+    return commit(std::move(message), home, std::move(answer));
+  log::info("answered again message={} account={}: it has come before with its idempotency key",
+            (*known)->text(), message->account.value);
+  add(repeated_, 1);
+  home.post([answer = std::move(answer), id = **known]() mutable { answer(Accepted{id, id.time()}); });
+}
+
+void Intake::commit(spool::MessagePtr message, Loop& home, Answer done) {
   // The callback is shared: it is called by the completion, or here if the writer's queue is full.
-  auto answer = std::make_shared<std::move_only_function<void(AcceptResult)>>(std::move(done));
+  auto answer = std::make_shared<Answer>(std::move(done));
   bool taken = writer_.submit(
-      spool::Accept{message, now}, home,
+      operation_for(message), home,
       [this, message, answer](const Result<void>& committed) { on_committed(message, committed, *answer); });
   if (taken) return;
   refuse(Refused::busy);
@@ -187,8 +302,7 @@ void Intake::accept(Submission submission, Loop& home, Rng& rng,
   home.post([answer] { (*answer)(std::unexpected(for_want_of_storage(Refused::busy))); });
 }
 
-void Intake::on_committed(const spool::MessagePtr& message, const Result<void>& committed,
-                          std::move_only_function<void(AcceptResult)>& done) {
+void Intake::on_committed(const spool::MessagePtr& message, const Result<void>& committed, Answer& done) {
   if (!committed) {
     const Refused reason = reason_of(committed.error());
     refuse(reason);
@@ -196,14 +310,16 @@ void Intake::on_committed(const spool::MessagePtr& message, const Result<void>& 
     done(std::unexpected(for_want_of_storage(reason)));
     return;
   }
-  log::info("accepted message={} account={} key={} from={} recipients={} size={} message-id={}",
+  log::info("accepted message={} account={} key={} from={} recipients={} size={} message-id={}{}{}",
             message->id.text(), message->account.value, message->key.value,
             log::printable(message->envelope.reverse_path), message->envelope.recipients.size(),
-            message->size, log::printable(message->rfc_message_id));
+            message->size, log::printable(message->rfc_message_id),
+            message->scheduled ? " scheduled=" + format_rfc3339(*message->scheduled) : "",
+            message->sandbox ? " sandbox" : "");
   add(accepted_[message->origin == spool::Origin::smtp ? 0 : 1], 1);
   add(recipients_, message->envelope.recipients.size());
   add(bytes_, message->size);
-  dispatcher_.enqueue(message);
+  if (!message->sandbox) dispatcher_.enqueue(message);
   done(Accepted{message->id, message->accepted});
 }
 

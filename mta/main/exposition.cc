@@ -68,6 +68,8 @@ constexpr std::array table{
     Metric{"relay_intake_messages_total", counter, "Messages accepted, by the way in"},
     Metric{"relay_intake_recipients_total", counter, "Recipients of those messages"},
     Metric{"relay_intake_bytes_total", counter, "Content of those messages, as stored"},
+    Metric{"relay_intake_repeated_total", counter,
+           "Messages answered as the one that had their idempotency key before"},
     Metric{"relay_intake_refused_total", counter, "Messages refused once they were there, by reason"},
 
     Metric{"relay_sessions_open", gauge, "Incoming connections, by protocol"},
@@ -162,6 +164,7 @@ void add_intake(metrics::Page& page, const intake::IntakeStats& i) {
   page.add(metric("relay_intake_messages_total"), number(i.from_http), {{"origin", "http"}});
   page.add(metric("relay_intake_recipients_total"), number(i.recipients));
   page.add(metric("relay_intake_bytes_total"), number(i.bytes));
+  page.add(metric("relay_intake_repeated_total"), number(i.repeated));
   for (std::size_t reason = 0; reason < intake::refusals; ++reason)
     page.add(metric("relay_intake_refused_total"), number(i.refused[reason]),
              {{"reason", intake::text(static_cast<intake::Refused>(reason))}});

@@ -155,7 +155,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   const queue::Router router(config.routes);
   queue::Dispatcher dispatcher(router);
   Arrivals arrivals(writer);
-  intake::Intake intake(config.intake, arrivals, dispatcher);
+  intake::Intake intake(config.intake, arrivals, *store, dispatcher);
 
   Monitor monitor({*store, writer, in_flight, intake, dispatcher, (*incoming_tls)->certificates()},
                   {options.version, started, config.spool.durability, repeats.size()});

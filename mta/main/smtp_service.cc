@@ -30,13 +30,19 @@ std::string protocol_of(const wire::SubmitRequest& request) {
   return name;
 }
 
+std::optional<WallTime> moment_of(const std::optional<wire::Hold>& hold, WallTime now) {
+  if (!hold) return std::nullopt;
+  if (const auto* moment = std::get_if<WallTime>(&*hold)) return *moment;
+  return now + std::chrono::ceil<std::chrono::milliseconds>(std::get<Duration>(*hold));
+}
+
 }  // namespace
 
 SmtpService::SmtpService(Ports ports, wire::ServerSettings settings, const net::SessionLimits& session_limits)
     : ports_(ports),
       sessions_(ports.loop, session_limits),
       settings_(std::make_shared<const wire::ServerSettings>(std::move(settings))),
-      policy_(ports.intake, ports.admission),
+      policy_(ports.intake, ports.admission, ports.loop),
       reception_("smtp", ports.loop, ports.admission, counts_,
                  [settings = settings_](TurnedAway why) { return words(settings->host_name, why); }) {
   // Deadlines that have become shorter are looked at anew.
@@ -90,6 +96,7 @@ void SmtpService::submit(wire::SubmitRequest request, net::SessionId id) {
   submission.protocol = protocol_of(request);
   submission.envelope = std::move(request.envelope);
   submission.content = std::move(request.content);
+  submission.hold = moment_of(request.hold, ports_.loop.wall());
   submission.who = std::move(request.who);
   submission.helo = std::move(request.helo);
   submission.peer = std::move(request.peer);

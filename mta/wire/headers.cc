@@ -60,7 +60,7 @@ std::string_view field_name(std::string_view line) {
 
 }  // namespace
 
-HeaderScan scan_headers(const Body& body, std::size_t limit_bytes) {
+HeaderScan scan_headers(const Body& body, std::size_t limit_bytes, std::string_view prefix) {
   HeaderScan scan;
   std::string joined;
   std::string_view all = beginning(body, limit_bytes, joined);
@@ -86,6 +86,7 @@ HeaderScan scan_headers(const Body& body, std::size_t limit_bytes) {
         break;
       }
       value = line.substr(line.find(':') + 1);
+      scan.has_private |= !prefix.empty() && starts_ignoring_case(name, prefix);
     }
     at = std::min(end + 2, all.size());
   }

@@ -17,11 +17,13 @@ struct HeaderScan {
   bool has_message_id = false;
   bool has_from = false;
   bool has_subject = false;
+  bool has_private = false;  // fields of the prefix asked for
   // The first of each, unfolded, trimmed, raw (RFC 2047 words are not decoded), cut at 1,000 bytes.
   std::string from, subject, message_id;
 };
 
 // A first line that is no header field ends the section: such content is a message without header fields.
-HeaderScan scan_headers(const Body& body, std::size_t limit_bytes = 256u << 10);
+// `prefix`, of names in any case, is looked for; empty: none is.
+HeaderScan scan_headers(const Body& body, std::size_t limit_bytes = 256u << 10, std::string_view prefix = {});
 
 }  // namespace relay::wire

@@ -93,7 +93,7 @@ struct Fixture {
   }
   World w{980};
   queue::Dispatcher dispatcher{*w.router};
-  intake::Intake intake{{.host_name = "relay.example"}, *(w.run(0s), w.writer), dispatcher};
+  intake::Intake intake{{.host_name = "relay.example"}, *(w.run(0s), w.writer), *w.store, dispatcher};
   std::vector<std::unique_ptr<Client>> all;
 };
 

@@ -87,7 +87,7 @@ struct Relay {
   spool::PostingLoader loader{*store};
   queue::Scheduler scheduler{{loop, dialer, resolver, writer, loader, router, rng}, {}};
   queue::Dispatcher dispatcher{router};
-  intake::Intake intake{intake_settings(), writer, dispatcher};
+  intake::Intake intake{intake_settings(), writer, *store, dispatcher};
   Api api{
       {loop, rng, intake, *keys, dispatcher, *store, writer, loader, {"1.2.3", loop.wall(), "sync", 10000}},
       {.host_name = "relay.test"}};

@@ -64,7 +64,7 @@ log: {level: debug, timestamps: false}
 http:
   listen: [{address: "::1", port: 8025, tls: true, proxy_from: [loopback, 192.0.2.0/24]}]
   idle_timeout: 2m
-limits: {message_size: 60MB, recipients: 250}
+limits: {message_size: 60MB, recipients: 250, tags: 7, schedule_ahead: 2d}
 routes:
   - {match: example.com, to: "192.0.2.1:2525", tls: required}
   - {match: "*.example.com", to: mx}
@@ -91,6 +91,9 @@ delivery:
   CHECK(c.intake.message_bytes == 60'000'000);
   CHECK(c.submission.limits.message_bytes == 60'000'000);
   CHECK(c.submission.limits.recipients == 250);
+  CHECK(c.api.tags == 7);
+  CHECK(c.intake.attributes.tags == 7);
+  CHECK(c.intake.schedule_ahead == std::chrono::hours(48));
   REQUIRE(c.routes.size() == 3);
   CHECK(c.routes[0].to->host == "192.0.2.1");
   CHECK(c.routes[0].to->port == 2525);
@@ -216,6 +219,18 @@ TEST_CASE("a reserve that would take much of the spool is refused, the default n
         "7: spool.reserve: must not be over a quarter of spool.map_size, which is 36MiB here\n");
   CHECK(faults("reserve: 16GiB") == "");
   CHECK(faults("reserve: 17GiB").find("which is 16GiB here") != std::string::npos);
+}
+
+TEST_CASE("an idempotency key is not to be known for longer than its message") {
+  const auto faults = [](const std::string& retention) {
+    std::string text = minimal("limits: {idempotency_window: 5d}\n");
+    text.replace(text.find("directory: spool"), 16, "directory: spool, retention: " + retention);
+    return shown(load_text(text, "/").faults);
+  };
+  CHECK(faults("5d") == "");
+  CHECK(faults("4d") ==
+        "8: limits.idempotency_window: must not be over spool.retention: the message that a key stands for "
+        "would be forgotten before\n");
 }
 
 TEST_CASE("all faults are told at once, by line") {

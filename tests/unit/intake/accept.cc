@@ -18,6 +18,7 @@ struct Fixture {
   test::TestLoop loop;
   test::Queue queue{loop};
   test::FakeWriter writer;
+  test::FakeStore store;
   SeededRng rng{5};
   IntakeSettings settings{.host_name = "relay.example"};
   std::optional<AcceptResult> result;
@@ -35,7 +36,7 @@ struct Fixture {
     return s;
   }
   void start(Submission s) {
-    intake_ = std::make_unique<Intake>(settings, writer, queue.dispatcher);
+    intake_ = std::make_unique<Intake>(settings, writer, store, queue.dispatcher);
     result.reset();
     intake_->accept(std::move(s), loop, rng, [this](AcceptResult r) {
       CHECK_FALSE(result.has_value());
@@ -51,7 +52,7 @@ struct Fixture {
     REQUIRE(writer.waiting.size() == 1);
     const auto operation = std::get<spool::Accept>(writer.commit());
     CHECK_FALSE(result.has_value());
-    CHECK(operation.due == operation.message->accepted);
+    CHECK(operation.due == operation.message->since());
     loop.run();
     REQUIRE(result.has_value());
     REQUIRE(result->has_value());
@@ -84,7 +85,7 @@ std::string received(int n) {
 TEST_CASE_FIXTURE(Fixture, "an accepted message, field for field") {
   auto s = submission(
       "From: =?utf-8?q?J=C3=BC?= <a@a.example>\r\nSubject: =?utf-8?b?w6Q=?=\r\n x\r\n\r\n.\r\nbody");
-  s.tags = {"t1", "t2"};
+  s.attributes.tags = {"t1", "t2"};
   s.origin = spool::Origin::http;
   const auto message = accepted(std::move(s));
   CHECK(message->accepted == loop.wall());
@@ -323,7 +324,7 @@ TEST_CASE_FIXTURE(Fixture, "a full writer and a failed commit are temporary; not
 }
 
 TEST_CASE_FIXTURE(Fixture, "what the store is known to be is said before there is a message, and counted") {
-  Intake intake(settings, writer, queue.dispatcher);
+  Intake intake(settings, writer, store, queue.dispatcher);
   CHECK_FALSE(intake.turn_away().has_value());
   using spool::WriterState;
   for (const auto& [state, reason, code] : {std::tuple(WriterState::busy, Refused::busy, 452),

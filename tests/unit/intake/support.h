@@ -2,6 +2,7 @@
 // whose scheduler only counts what it was given, as no host is ever found.
 #pragma once
 #include <deque>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,7 +48,15 @@ class FakeStore final : public spool::test::NullStore {
     return stored_keys;
   }
 
+  Result<std::optional<MessageId>> find_by_key(const AccountId& account,
+                                               std::string_view key) const override {
+    if (broken) return fail(Errc::corrupt, "the row of a key fails its checksum");
+    const auto found = messages.find({account.value, std::string(key)});
+    return found == messages.end() ? std::nullopt : std::optional(found->second);
+  }
+
   std::vector<spool::ApiKey> stored_keys;
+  std::map<std::pair<std::string, std::string>, MessageId> messages;  // by account and idempotency key
   bool broken = false;
 };
 

@@ -125,7 +125,7 @@ struct Relay {
     keys = std::move(intake::KeyRing::load(*store, *writer)).value();
     router = std::make_unique<queue::Router>(config.routes);
     dispatcher = std::make_unique<queue::Dispatcher>(*router);
-    intake = std::make_unique<intake::Intake>(config.intake, *writer, *dispatcher);
+    intake = std::make_unique<intake::Intake>(config.intake, *writer, *store, *dispatcher);
     monitor = std::make_unique<Monitor>(Monitor::Ports{*store, *writer, *in_flight, *intake, *dispatcher},
                                         Monitor::Facts{"1.2.3", system_wall(), config.spool.durability, 7});
     tls = std::move(TlsListeners::make(config, system_wall(), system_now())).value();

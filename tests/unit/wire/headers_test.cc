@@ -106,3 +106,14 @@ TEST_CASE("headers: values are bounded") {
   CHECK(scan_headers(body).subject.size() == 1000);
   CHECK(scan_headers(body).header_bytes == 5011);
 }
+
+TEST_CASE("headers: fields of a prefix are seen, in any case, in the section only") {
+  const auto seen = [](const std::string& text) {
+    return scan_headers(Body(text), 1000, "X-Own-").has_private;
+  };
+  CHECK(seen("From: a\r\nx-OWN-y: 1\r\n\r\n"));
+  CHECK(seen("X-Own- : 1"));
+  CHECK_FALSE(seen("From: X-Own-y: 1\r\n X-Own-y: 2\r\n\r\nX-Own-y: 3\r\n"));
+  CHECK_FALSE(seen("X-Own: 1\r\n\r\n"));
+  CHECK_FALSE(scan_headers(Body("X-Own-y: 1\r\n\r\n")).has_private);
+}

@@ -1,0 +1,43 @@
+// What becomes of a submission at the door: accepted, or refused and why.
+#pragma once
+#include <expected>
+#include <functional>
+#include <string_view>
+
+#include "mta/base/clock.h"
+#include "mta/base/ids.h"
+#include "mta/wire/envelope.h"
+
+namespace relay::intake {
+
+struct Accepted {
+  MessageId id;
+  WallTime at;
+};
+
+// Why mail was refused at this door. What SMTP and HTTP refuse for what it is before they have a message is
+// not counted here.
+enum class Refused {
+  no_recipients,
+  too_many_recipients,
+  too_large,
+  header_too_large,
+  loop,
+  attributes,   // X-Relay-* fields, or when to send
+  too_deep,     // MIME parts in each other
+  busy,         // too much waits for its commit
+  full,         // no room
+  unavailable,  // the store cannot be written now
+  failed,       // it could not be stored, and will not be before somebody has seen to the store
+};
+inline constexpr std::size_t refusals = 11;
+std::string_view text(Refused reason);  // "too_large"
+
+struct Refusal {
+  Refused reason;
+  wire::Reply reply;  // as SMTP says it
+};
+using AcceptResult = std::expected<Accepted, Refusal>;
+using Answer = std::move_only_function<void(AcceptResult)>;
+
+}  // namespace relay::intake
