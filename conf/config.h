@@ -12,6 +12,7 @@
 #include "mta/dns/resolver.h"
 #include "mta/intake/accept.h"
 #include "mta/intake/admission.h"
+#include "mta/intake/auth_guard.h"
 #include "mta/net/certificates.h"
 #include "mta/net/http_dialog.h"
 #include "mta/net/session.h"
@@ -51,7 +52,8 @@ struct Submission {
   std::vector<SubmissionListener> listeners;
   AdmissionLimits connections;
   wire::BareNewlines bare_newlines = wire::BareNewlines::normalise;
-  wire::ServerLimits limits;  // recipients and message_bytes come from Config::intake
+  intake::AuthGuardSettings guard;  // of HTTP too
+  wire::ServerLimits limits;        // recipients and message_bytes come from Config::intake
 };
 
 struct Http {

@@ -57,6 +57,17 @@ void read_tls(Section s, Tls& tls) {
   s.duration("expiry_warning", tls.certificates.expiry_warning, Duration::zero(), 365 * days);
 }
 
+void read_guard(Section s, intake::AuthGuardSettings& guard) {
+  s.duration("window", guard.window, minutes(1), days);
+  s.number("failures_before_delay", guard.failures_before_delay, 0u, 100u);
+  s.duration("longest_delay", guard.longest_delay, Duration::zero(), minutes(1));
+  s.number("failures_before_lockout", guard.failures_before_lockout, 2u, 100u);
+  s.duration("lockout_time", guard.lockout_time, seconds(1), 7 * days);
+  s.duration("known_time", guard.known_time, Duration::zero(), 365 * days);
+  s.list("exempt", guard.exempt, check_address_range);
+  s.number("tracked", guard.tracked, 1000u, 10u * many);
+}
+
 void read_submission(Section s, Submission& submission) {
   s.each("listen", [&](Section& item) {
     using Tls = SubmissionListener::Tls;
@@ -67,6 +78,7 @@ void read_submission(Section s, Submission& submission) {
     item.list("proxy_from", listener.proxy_from, check_address_range);
     submission.listeners.push_back(std::move(listener));
   });
+  read_guard(s.section("guard"), submission.guard);
   auto& limits = submission.limits;
   auto& at_once = submission.connections;
   s.number("connections", at_once.sessions, 1u, many);

@@ -33,7 +33,7 @@ struct Api::Impl {
                                    {},
                                    {{"Allow", found.allow}}});
     if (found.route->access == Access::key) {
-      auto who = authenticate(call.request, service.ports.keys);
+      auto who = authenticate(call.request, service.ports);
       if (!who) return call.answer->problem(who.error());
       call.who = std::move(*who);
     }

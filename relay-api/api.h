@@ -13,6 +13,7 @@
 #include "mta/base/metrics.h"
 #include "mta/base/rng.h"
 #include "mta/intake/accept.h"
+#include "mta/intake/auth_guard.h"
 #include "mta/intake/keys.h"
 #include "mta/net/certificates.h"
 #include "mta/net/http_dialog.h"
@@ -42,6 +43,7 @@ class Api {
     Rng& rng;
     intake::Intake& intake;
     intake::KeyRing& keys;
+    intake::AuthGuard& guard;
     queue::Dispatcher& dispatcher;
     const spool::Store& store;
     const spool::Writer& writer;

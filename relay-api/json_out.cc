@@ -334,6 +334,15 @@ std::string json_status(const About& about, WallTime now, const StoreStatus& sto
 
 std::string json_tls(const TlsStatus& tls) { return json::serialize(tls_object(tls)); }
 
+std::string json_lockouts(const std::vector<intake::Lockout>& lockouts) {
+  json::array data;
+  for (const intake::Lockout& one : lockouts)
+    data.push_back(json::object{{"kind", intake::text(one.kind)},
+                                {"subject", valid_utf8(one.subject)},
+                                {"until", format_rfc3339(one.until)}});
+  return page(std::move(data), std::nullopt);
+}
+
 std::string json_keys(const std::vector<spool::ApiKey>& keys) {
   json::array data;
   for (const auto& key : keys) data.push_back(key_object(key));

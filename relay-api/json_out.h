@@ -32,6 +32,7 @@ using TlsStatus = net::CertificateStore::Status;
 std::string json_status(const About& about, WallTime now, const StoreStatus& store,
                         const queue::SchedulerStats& queue, const std::optional<TlsStatus>& tls);
 std::string json_tls(const TlsStatus& tls);
+std::string json_lockouts(const std::vector<intake::Lockout>& lockouts);
 std::string json_keys(const std::vector<spool::ApiKey>& keys);
 std::string json_key(const spool::ApiKey& key);
 std::string json_created_key(const intake::KeyRing::Created& created);  // holds the secret: shown once

@@ -70,7 +70,8 @@ void Answer::raw(net::HttpResponse response) {
 
 std::vector<Route> all_routes() {
   std::vector<Route> all;
-  for (const auto table : {message_routes(), admin_routes(), queue_routes(), key_routes(), system_routes()})
+  for (const auto table :
+       {message_routes(), admin_routes(), queue_routes(), key_routes(), lockout_routes(), system_routes()})
     all.insert(all.end(), table.begin(), table.end());
   return all;
 }

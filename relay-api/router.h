@@ -69,6 +69,7 @@ std::span<const Route> message_routes();
 std::span<const Route> admin_routes();
 std::span<const Route> queue_routes();
 std::span<const Route> key_routes();
+std::span<const Route> lockout_routes();
 std::span<const Route> system_routes();
 std::vector<Route> all_routes();
 

@@ -69,6 +69,16 @@ std::string neighbourhood(std::string_view address) {
             : std::string(bytes->begin(), bytes->begin() + 8);
 }
 
+std::string neighbourhood_text(std::string_view address) {
+  std::string bytes = neighbourhood(address);
+  if (bytes.empty()) return std::string(address);
+  const bool v4 = bytes.size() == 4;
+  bytes.resize(16);  // what is behind the /64 is zero
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  ::inet_ntop(v4 ? AF_INET : AF_INET6, bytes.data(), text.data(), text.size());
+  return std::string(text.data()) + (v4 ? "" : "/64");
+}
+
 bool within(std::span<const std::string> ranges, std::string_view address) {
   const auto one = [&](std::string_view range) {
     if (range == "loopback") return Network::loopback(address);

@@ -25,6 +25,8 @@ class Network {
 // What is counted as one client: an IPv4 address, or the /64 of an IPv6 address, of which one customer has as
 // many addresses as he likes. As bytes; empty for what is no address.
 std::string neighbourhood(std::string_view address);
+// The same in words: "192.0.2.1", "2001:db8::/64"; what is no address as it is.
+std::string neighbourhood_text(std::string_view address);
 
 // Whether an address is in one of the ranges, each as Network::parse takes it, or "loopback".
 bool within(std::span<const std::string> ranges, std::string_view address);

@@ -79,6 +79,19 @@ std::optional<wire::Identity> KeyRing::check(std::string_view key_text,
   return wire::Identity{key.account.value, key.id.value};
 }
 
+std::string_view KeyRing::public_name(std::string_view user) {
+  return user.starts_with(prefix) ? user.substr(0, prefix.size() + id_characters) : user;
+}
+
+std::optional<std::string> KeyRing::account_named(std::string_view name) const {
+  name = public_name(name);
+  if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+  std::shared_lock lock(mutex_);
+  const auto found = keys_.find(std::string(name));
+  if (found == keys_.end()) return std::nullopt;
+  return found->second.account.value;
+}
+
 void KeyRing::put(spool::ApiKey key, Loop& home, std::move_only_function<void(Result<void>)> done) {
   auto answer = std::make_shared<std::move_only_function<void(Result<void>)>>(std::move(done));
   bool taken = writer_.submit(spool::PutKey{key}, home, [this, key, answer](const Result<void>& committed) {

@@ -26,6 +26,11 @@ class KeyRing {
   // The identity behind a key, if it is known, not revoked, and `user` (if given) is its id or its account.
   std::optional<wire::Identity> check(std::string_view key_text, std::optional<std::string_view> user) const;
 
+  // What may be shown of a user name: not the secret of a key that was given as one.
+  static std::string_view public_name(std::string_view user);
+  // The account of the key that a user name or a key's text names by its id, whether or not that counts.
+  std::optional<std::string> account_named(std::string_view name) const;
+
   struct Created {
     spool::ApiKey key;
     Secret text;  // shown once

@@ -72,6 +72,12 @@ constexpr std::array table{
            "Messages answered as the one that had their idempotency key before"},
     Metric{"relay_intake_refused_total", counter, "Messages refused once they were there, by reason"},
 
+    Metric{"relay_auth_failures_total", counter, "Authentications that failed, by protocol"},
+    Metric{"relay_auth_refused_total", counter,
+           "Authentications not looked at, as the client or the account was locked out, by protocol"},
+    Metric{"relay_auth_lockouts_total", counter, "Lock-outs begun, by whom they concern"},
+    Metric{"relay_auth_locked_out", gauge, "Lock-outs in force, by whom they concern"},
+
     Metric{"relay_sessions_open", gauge, "Incoming connections, by protocol"},
     Metric{"relay_sessions_total", counter, "Incoming connections taken since the start"},
     Metric{"relay_sessions_turned_away_total", counter,
@@ -170,6 +176,18 @@ void add_intake(metrics::Page& page, const intake::IntakeStats& i) {
              {{"reason", intake::text(static_cast<intake::Refused>(reason))}});
 }
 
+void add_auth(metrics::Page& page, const intake::AuthGuardStats& auth) {
+  const auto by = [&](const Metric& what, std::string_view label, const std::array<std::uint64_t, 2>& values,
+                      std::string_view first, std::string_view second) {
+    page.add(what, number(values[0]), {{label, first}});
+    page.add(what, number(values[1]), {{label, second}});
+  };
+  by(metric("relay_auth_failures_total"), "protocol", auth.failures, "smtp", "http");
+  by(metric("relay_auth_refused_total"), "protocol", auth.refused, "smtp", "http");
+  by(metric("relay_auth_lockouts_total"), "kind", auth.lockouts, "address", "account");
+  by(metric("relay_auth_locked_out"), "kind", auth.locked_out, "address", "account");
+}
+
 void add_sessions(metrics::Page& page, const SessionSums& smtp, const SessionSums& http) {
   const auto both = [&](const Metric& what, std::uint64_t SessionSums::* value) {
     page.add(what, number(smtp.*value), {{"protocol", "smtp"}});
@@ -204,6 +222,7 @@ std::string exposition(const Snapshot& snapshot) {
   add_store(page, snapshot);
   add_queue(page, snapshot.queue);
   add_intake(page, snapshot.intake);
+  add_auth(page, snapshot.auth);
   add_sessions(page, snapshot.smtp, snapshot.http);
   if (snapshot.tls) add_tls(page, *snapshot.tls);
   return page.text();

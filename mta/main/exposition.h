@@ -9,6 +9,7 @@
 #include "mta/base/metrics.h"
 #include "mta/base/process.h"
 #include "mta/intake/accept.h"
+#include "mta/intake/auth_guard.h"
 #include "mta/main/session_counts.h"
 #include "mta/net/certificates.h"
 #include "mta/queue/scheduler.h"
@@ -38,6 +39,7 @@ struct Snapshot {
   spool::Claimed claimed;       // at the start; nothing until it is done
   queue::SchedulerStats queue;  // of all loops
   intake::IntakeStats intake;
+  intake::AuthGuardStats auth;
   SessionSums smtp, http;
   std::optional<net::CertificateStore::Status> tls;  // nothing without certificates
 };

@@ -33,14 +33,15 @@ void Monitor::add(const SessionCounts& smtp, const SessionCounts& http) {
 }
 
 void Monitor::scrape(Loop& home, std::move_only_function<void(std::string)> done) {
-  ports_.dispatcher.stats(home, [this, done = std::move(done)](const queue::SchedulerStats& queue) mutable {
-    Snapshot snapshot = take();
-    snapshot.queue = queue;
-    done(exposition(snapshot));
-  });
+  ports_.dispatcher.stats(home,
+                          [this, &home, done = std::move(done)](const queue::SchedulerStats& queue) mutable {
+                            Snapshot snapshot = take(home);
+                            snapshot.queue = queue;
+                            done(exposition(snapshot));
+                          });
 }
 
-Snapshot Monitor::take() const {
+Snapshot Monitor::take(const Loop& home) const {
   Snapshot snapshot;
   snapshot.version = facts_.version;
   snapshot.started = facts_.started;
@@ -53,6 +54,7 @@ Snapshot Monitor::take() const {
   snapshot.in_flight = ports_.in_flight.stats();
   snapshot.intake = ports_.intake.stats();
   if (ports_.certificates != nullptr) snapshot.tls = ports_.certificates->status();
+  snapshot.auth = ports_.guard.stats(home);
   snapshot.smtp = sum(smtp_);
   snapshot.http = sum(http_);
   snapshot.claimed = ports_.dispatcher.restored();

@@ -22,6 +22,7 @@ class Monitor final : public metrics::Source {
     const spool::InFlight& in_flight;
     const intake::Intake& intake;
     queue::Dispatcher& dispatcher;
+    intake::AuthGuard& guard;
     const net::CertificateStore* certificates = nullptr;  // null: there are none
   };
   // What does not change while the program runs.
@@ -37,7 +38,7 @@ class Monitor final : public metrics::Source {
   void scrape(Loop& home, std::move_only_function<void(std::string)> done) override;
 
  private:
-  Snapshot take() const;
+  Snapshot take(const Loop& home) const;
 
   const Ports ports_;
   const Facts facts_;

@@ -157,16 +157,18 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   Arrivals arrivals(writer);
   intake::Intake intake(config.intake, arrivals, *store, dispatcher);
 
-  Monitor monitor({*store, writer, in_flight, intake, dispatcher, (*incoming_tls)->certificates()},
+  intake::AuthGuard guard(config.submission.guard);
+
+  Monitor monitor({*store, writer, in_flight, intake, dispatcher, guard, (*incoming_tls)->certificates()},
                   {options.version, started, config.spool.durability, repeats.size()});
 
   const api::About about{options.version, started, std::string(spool::text(config.spool.durability)),
                          config.delivery.unrecorded, repeats.size()};
   const Places places = places_within(descriptors, config, count);
   Admission smtp_places(places.smtp), http_places(places.http);
-  const Shared shared{config, *store,     writer,      loader,     in_flight,      **keys,
-                      router, dispatcher, intake,      monitor,    **incoming_tls, *outgoing_tls,
-                      count,  about,      smtp_places, http_places};
+  const Shared shared{config,        *store,     writer, loader,      in_flight,  **keys,
+                      router,        dispatcher, intake, guard,       monitor,    **incoming_tls,
+                      *outgoing_tls, count,      about,  smtp_places, http_places};
   std::vector<std::unique_ptr<Worker>> workers;
   for (auto& loop : loops) {
     auto worker = Worker::make(shared, *loop);

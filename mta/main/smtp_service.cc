@@ -36,6 +36,16 @@ std::optional<WallTime> moment_of(const std::optional<wire::Hold>& hold, WallTim
   return now + std::chrono::ceil<std::chrono::milliseconds>(std::get<Duration>(*hold));
 }
 
+// RFC 4954 6: temporary, so that a client does not forget its password.
+wire::Reply locked_out(const intake::Lockout& lockout) {
+  return {
+      454,
+      "4.7.0",
+      {fmt::format("Too many failed authentications {}; temporarily locked out {}",
+                   lockout.kind == intake::LockoutKind::address ? "from your address" : "for this account",
+                   intake::until_words(lockout.until))}};
+}
+
 }  // namespace
 
 SmtpService::SmtpService(Ports ports, wire::ServerSettings settings, const net::SessionLimits& session_limits)
@@ -82,11 +92,26 @@ void SmtpService::progress(net::SessionId id) {
 
 void SmtpService::authenticate(wire::ServerDialog& server, const wire::AuthRequest& request,
                                net::SessionId id) {
+  const std::string_view user = intake::KeyRing::public_name(request.user);
+  const std::string account = ports_.keys.account_named(user).value_or(std::string(user));
+  const intake::AuthGuard::Attempt attempt{spool::Origin::smtp, server.peer().address, account};
+  if (const auto lockout = ports_.guard.refuses(attempt, ports_.loop))
+    return answer_auth(id, {.identity = {}, .temporary = true, .refusal = locked_out(*lockout)});
   wire::AuthResult result{ports_.keys.check(request.password.reveal(), request.user), false};
-  if (!result.identity)
-    log::warn("smtp: {} failed to authenticate as {}", server.peer().address,
-              log::printable(request.user, 64));
-  server.on_auth_result(result, ports_.loop.now());
+  if (result.identity) {
+    ports_.guard.succeeded(attempt, ports_.loop);
+    return answer_auth(id, result);
+  }
+  log::warn("smtp: {} failed to authenticate as {}", server.peer().address, log::printable(user, 64));
+  const Duration delay = ports_.guard.failed(attempt, ports_.loop);
+  if (delay == Duration::zero()) return answer_auth(id, result);
+  ports_.loop.at(ports_.loop.now() + delay, [this, id] { answer_auth(id, {}); });
+}
+
+void SmtpService::answer_auth(net::SessionId id, const wire::AuthResult& result) {
+  wire::ServerDialog* server = dialog(id);
+  if (!server) return;  // the client has gone
+  server->on_auth_result(result, ports_.loop.now());
   sessions_.kick(id);
 }
 

@@ -10,6 +10,7 @@
 #include "mta/base/rng.h"
 #include "mta/intake/accept.h"
 #include "mta/intake/admission.h"
+#include "mta/intake/auth_guard.h"
 #include "mta/intake/keys.h"
 #include "mta/main/reception.h"
 #include "mta/main/session_counts.h"
@@ -49,6 +50,7 @@ class SmtpService {
     intake::KeyRing& keys;
     intake::Intake& intake;
     Admission& admission;
+    intake::AuthGuard& guard;
   };
   SmtpService(Ports ports, wire::ServerSettings settings, const net::SessionLimits& session_limits);
 
@@ -68,6 +70,7 @@ class SmtpService {
  private:
   void progress(net::SessionId id);
   void authenticate(wire::ServerDialog& dialog, const wire::AuthRequest& request, net::SessionId id);
+  void answer_auth(net::SessionId id, const wire::AuthResult& result);
   void submit(wire::SubmitRequest request, net::SessionId id);
   void answer(net::SessionId id, const intake::AcceptResult& result);
   wire::ServerDialog* dialog(net::SessionId id);

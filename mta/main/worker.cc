@@ -52,11 +52,11 @@ Worker::Worker(const Shared& shared, net::UvLoop& loop, std::unique_ptr<dns::Res
       scheduler_(
           {loop, dialer_, *resolver_, shared.writer, shared.loader, shared.router, rng_, &shared.in_flight},
           delivery_settings(shared)),
-      api_({loop, rng_, shared.intake, shared.keys, shared.dispatcher, shared.store, shared.writer,
-            shared.loader, shared.about, &shared.monitor, shared.tls.certificates()},
+      api_({loop, rng_, shared.intake, shared.keys, shared.guard, shared.dispatcher, shared.store,
+            shared.writer, shared.loader, shared.about, &shared.monitor, shared.tls.certificates()},
            shared.config.api),
-      smtp_({loop, rng_, shared.keys, shared.intake, shared.smtp_places}, server_settings(shared),
-            shared.config.sessions),
+      smtp_({loop, rng_, shared.keys, shared.intake, shared.smtp_places, shared.guard},
+            server_settings(shared), shared.config.sessions),
       http_({loop, api_, shared.http_places}, shared.config.http.limits, shared.config.sessions) {
   shared.monitor.add(smtp_.counts(), http_.counts());
 }

@@ -38,6 +38,7 @@ struct Shared {
   const queue::Router& router;
   queue::Dispatcher& dispatcher;
   intake::Intake& intake;
+  intake::AuthGuard& guard;
   Monitor& monitor;
   TlsListeners& tls;
   std::shared_ptr<net::TlsContext> client_tls;

@@ -22,6 +22,7 @@ struct Words {
   ControlOptions control;
   MessageListOptions message_list;
   KeyCreateOptions key;
+  LiftOptions lift;
   std::string id;
   bool content = false;
   std::string listen = "127.0.0.1:2526";
@@ -103,6 +104,20 @@ void add_key(CLI::App& app, Words& words) {
   app.add_subcommand("stats", "Numbers of the queue and of attempts")->callback([&words] {
     words.command = [](Session& s) { return stats(s); };
   });
+}
+
+void add_lockout(CLI::App& app, Words& words) {
+  CLI::App* lockout = app.add_subcommand("lockout", "Who is locked out after failed authentications");
+  lockout->require_subcommand(1);
+  lockout->add_subcommand("list", "List them")->callback([&words] {
+    words.command = [](Session& s) { return lockout_list(s); };
+  });
+  CLI::App* lift = lockout->add_subcommand("lift", "Let them try again");
+  auto* which = lift->add_option_group("which", "One of these");
+  which->add_option("subject", words.lift.subject, "An address or an account");
+  which->add_flag("--all", words.lift.all, "Everyone");
+  which->require_option(1);
+  lift->callback([&words] { words.command = [&words](Session& s) { return lockout_lift(s, words.lift); }; });
 }
 
 void add_tls(CLI::App& app, Words& words) {
@@ -197,6 +212,7 @@ int run(int argc, const char* const* argv, const Environment& environment) {
   add_queue(app, words);
   add_message(app, words);
   add_key(app, words);
+  add_lockout(app, words);
   add_tls(app, words);
   add_sink(app, words);
   add_spool(app, words.command);

@@ -27,6 +27,11 @@ struct KeyCreateOptions {
   std::string label;
 };
 
+struct LiftOptions {
+  std::string subject;  // an address or an account
+  bool all = false;
+};
+
 int queue_list(Session& session, const QueueListOptions& options);
 int queue_show(Session& session, const std::string& id);
 int queue_control(Session& session, const std::string& verb,
@@ -40,6 +45,9 @@ int why(Session& session, const std::string& id);
 int key_create(Session& session, const KeyCreateOptions& options);
 int key_list(Session& session);
 int key_revoke(Session& session, const std::string& id);
+
+int lockout_list(Session& session);
+int lockout_lift(Session& session, const LiftOptions& options);
 
 // Of the member `tls` of the relay's status: each certificate in words, and why they are not those of the
 // files.

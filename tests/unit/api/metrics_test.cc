@@ -24,6 +24,7 @@ Got scrape(Relay& relay, std::vector<std::string> from, const std::string& addre
            relay.rng,
            relay.intake,
            *relay.keys,
+           relay.guard,
            relay.dispatcher,
            *relay.store,
            relay.writer,

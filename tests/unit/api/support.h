@@ -88,9 +88,18 @@ struct Relay {
   queue::Scheduler scheduler{{loop, dialer, resolver, writer, loader, router, rng}, {}};
   queue::Dispatcher dispatcher{router};
   intake::Intake intake{intake_settings(), writer, *store, dispatcher};
-  Api api{
-      {loop, rng, intake, *keys, dispatcher, *store, writer, loader, {"1.2.3", loop.wall(), "sync", 10000}},
-      {.host_name = "relay.test"}};
+  intake::AuthGuard guard{{}};
+  Api api{{loop,
+           rng,
+           intake,
+           *keys,
+           guard,
+           dispatcher,
+           *store,
+           writer,
+           loader,
+           {"1.2.3", loop.wall(), "sync", 10000}},
+          {.host_name = "relay.test"}};
   std::string key;
 
   Relay() {

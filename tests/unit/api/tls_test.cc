@@ -22,6 +22,7 @@ struct WithTls : api::test::Relay {
                rng,
                intake,
                *keys,
+               guard,
                dispatcher,
                *this->Relay::store,
                writer,

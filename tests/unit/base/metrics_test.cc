@@ -64,6 +64,24 @@ TEST_CASE("networks: what is one, and who is within") {
   CHECK_FALSE(Network::loopback(""));
 }
 
+TEST_CASE("what counts as one client: an IPv4 address, or the /64 of an IPv6 one") {
+  const struct {
+    const char* address;
+    const char* text;
+  } cases[] = {{"192.0.2.1", "192.0.2.1"},
+               {"::ffff:192.0.2.1", "192.0.2.1"},
+               {"2001:db8::1", "2001:db8::/64"},
+               {"2001:DB8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+               {"::1", "::/64"},
+               {"", ""},
+               {"no address", "no address"}};
+  for (const auto& c : cases) CHECK(neighbourhood_text(c.address) == c.text);
+  CHECK(neighbourhood("2001:db8::1") == neighbourhood("2001:db8::ffff"));
+  CHECK(neighbourhood("2001:db8::1") != neighbourhood("2001:db8:0:1::1"));
+  CHECK(neighbourhood("192.0.2.1").size() == 4);
+  CHECK(neighbourhood("x").empty());
+}
+
 TEST_CASE("the process knows itself") {
   const ProcessStats stats = process_stats();
   CHECK(stats.resident_bytes > 100'000);

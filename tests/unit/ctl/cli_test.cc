@@ -88,6 +88,9 @@ TEST_CASE("the words become requests") {
            Case{{"key", "revoke", "k"}, "POST /admin/v1/keys/k/revoke {}"},
            Case{{"stats"}, "GET /admin/v1/stats"},
            Case{{"status"}, "GET /admin/v1/status"},
+           Case{{"lockout", "list"}, "GET /admin/v1/lockouts"},
+           Case{{"lockout", "lift", "192.0.2.1"}, R"(POST /admin/v1/lockouts/lift {"subject":"192.0.2.1"})"},
+           Case{{"lockout", "lift", "--all"}, R"(POST /admin/v1/lockouts/lift {"all":true})"},
            Case{{"tls", "reload"}, "POST /admin/v1/tls/reload {}"},
        }) {
     CAPTURE(request);
@@ -314,6 +317,21 @@ TEST_CASE("moments and sizes in columns") {
   CHECK(size_words(3'100'000) == "3.1 MB");
 }
 
+TEST_CASE("lock-outs as a table, and how many were lifted") {
+  CHECK(run_words({"lockout", "list"}, {ok(R"({"data":[],"next":null})")}).out == "Nobody is locked out.\n");
+  CHECK(run_words(
+            {"lockout", "list"},
+            {ok(R"({"data":[{"kind":"address","subject":"2001:db8::/64","until":"2026-09-21T14:18:20.000Z"},)"
+                R"({"kind":"account","subject":"acme","until":"2026-09-21T14:23:20.000Z"}],"next":null})")})
+            .out ==
+        "KIND     WHO            UNTIL                 LEFT\n"
+        "address  2001:db8::/64  2026-09-21 14:18:20Z    5m\n"
+        "account  acme           2026-09-21 14:23:20Z   10m\n");
+  CHECK(run_words({"lockout", "lift", "acme"}, {ok(R"({"lifted":1})")}).out == "1 lock-out lifted.\n");
+  CHECK(run_words({"lockout", "lift"}).code == 2);
+  CHECK(run_words({"lockout", "lift", "acme", "--all"}).code == 2);
+}
+
 TEST_CASE("certificates are shown with names and end, and that they are not those of the files") {
   const std::string certificates =
       R"("certificates":[{"file":"/c.pem","names":["a.example","*.b.example"],"not_before":"2026-08-01T00:00:00.000Z",)"
@@ -324,9 +342,10 @@ TEST_CASE("certificates are shown with names and end, and that they are not thos
         "The certificates have been read anew; new connections are shown these:\n"
         "/c.pem (a.example, *.b.example), expires in 10d, 2026-10-01 14:13:20Z\n"
         "/d.pem (no names), has expired, 2026-01-01 00:00:00Z\n");
-  const Ran status =
-      run_words({"status"}, {ok(R"({"tls":{)" + certificates + R"(,"failure":"the key /k cannot be used"}})")});
-  CHECK(status.out.find("certificate   /c.pem (a.example, *.b.example), expires in 10d") != std::string::npos);
+  const Ran status = run_words(
+      {"status"}, {ok(R"({"tls":{)" + certificates + R"(,"failure":"the key /k cannot be used"}})")});
+  CHECK(status.out.find("certificate   /c.pem (a.example, *.b.example), expires in 10d") !=
+        std::string::npos);
   CHECK(status.out.find("certificate   these are not what the files hold now: the key /k cannot be used\n") !=
         std::string::npos);
 }

@@ -87,6 +87,20 @@ TEST_CASE_FIXTURE(Fixture, "a key opens its account, under its id or its account
   }
 }
 
+TEST_CASE_FIXTURE(Fixture, "a name leads to its key's account, and never shows a secret") {
+  const auto made = create("acme");
+  const std::string id = made.key.id.value, whole(made.text.reveal());
+  CHECK(keys->account_named(id) == "acme");
+  CHECK(keys->account_named("rk_" + id) == "acme");
+  CHECK(keys->account_named(whole) == "acme");
+  CHECK(keys->account_named("rk_" + id + "_mistyped") == "acme");
+  for (const char* unknown : {"", "acme", "rk_", "rk_000000000000"})
+    CHECK_FALSE(keys->account_named(unknown));
+  CHECK(KeyRing::public_name(whole) == "rk_" + id);
+  CHECK(KeyRing::public_name(whole.substr(0, 40)) == "rk_" + id);
+  CHECK(KeyRing::public_name("someone@example.org") == "someone@example.org");
+}
+
 TEST_CASE_FIXTURE(Fixture, "every other text opens nothing") {
   const auto made = create("demo");
   const std::string text(made.text.reveal());

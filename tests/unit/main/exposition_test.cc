@@ -100,12 +100,15 @@ TEST_CASE("values come under their labels") {
              .in_doubt = 14};
   s.intake.from_http = 4;
   s.intake.refused[static_cast<std::size_t>(intake::Refused::loop)] = 9;
+  s.auth = {.failures = {5, 6}, .refused = {7, 8}, .lockouts = {2, 1}, .locked_out = {1, 0}};
   s.smtp = {.open = 1, .total = 2, .turned_away = {3, 4, 5, 6, 7, 8}};
   const std::string page = exposition(s);
   for (const std::string_view line :
        {"relay_queue_recipients{place=\"waiting\"} 4\n", "relay_queue_recipients{place=\"held\"} 3\n",
         "relay_queue_outcomes_total{outcome=\"failed\"} 13\n", "relay_queue_in_doubt_total 14\n",
         "relay_intake_messages_total{origin=\"http\"} 4\n", "relay_intake_refused_total{reason=\"loop\"} 9\n",
+        "relay_auth_failures_total{protocol=\"http\"} 6\n", "relay_auth_refused_total{protocol=\"smtp\"} 7\n",
+        "relay_auth_lockouts_total{kind=\"address\"} 2\n", "relay_auth_locked_out{kind=\"account\"} 0\n",
         "relay_tls_certificate_not_after_seconds{file=\"/etc/cert.pem\"} 1800000000\n",
         "relay_tls_reloads_total{result=\"failed\"} 1\n", "relay_sessions_total{protocol=\"smtp\"} 2\n",
         "relay_sessions_turned_away_total{protocol=\"smtp\",reason=\"connections\"} 3\n",

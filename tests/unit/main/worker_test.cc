@@ -99,6 +99,7 @@ struct Relay {
   std::unique_ptr<queue::Router> router;
   std::unique_ptr<queue::Dispatcher> dispatcher;
   std::unique_ptr<intake::Intake> intake;
+  intake::AuthGuard guard{{}};
   std::unique_ptr<Monitor> monitor;
   std::unique_ptr<TlsListeners> tls;
   std::unique_ptr<Admission> smtp_places, http_places;
@@ -126,8 +127,9 @@ struct Relay {
     router = std::make_unique<queue::Router>(config.routes);
     dispatcher = std::make_unique<queue::Dispatcher>(*router);
     intake = std::make_unique<intake::Intake>(config.intake, *writer, *store, *dispatcher);
-    monitor = std::make_unique<Monitor>(Monitor::Ports{*store, *writer, *in_flight, *intake, *dispatcher},
-                                        Monitor::Facts{"1.2.3", system_wall(), config.spool.durability, 7});
+    monitor =
+        std::make_unique<Monitor>(Monitor::Ports{*store, *writer, *in_flight, *intake, *dispatcher, guard},
+                                  Monitor::Facts{"1.2.3", system_wall(), config.spool.durability, 7});
     tls = std::move(TlsListeners::make(config, system_wall(), system_now())).value();
     smtp_places = std::make_unique<Admission>(config.submission.connections);
     http_places = std::make_unique<Admission>(config.http.connections);
@@ -140,6 +142,7 @@ struct Relay {
                                      *router,
                                      *dispatcher,
                                      *intake,
+                                     guard,
                                      *monitor,
                                      *tls,
                                      std::move(net::TlsContext::client(false)).value(),
