@@ -50,6 +50,12 @@ std::optional<std::string> check_host_name(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<std::string> check_domain(std::string_view text) {
+  if (auto wrong = check_host_name(text)) return wrong;
+  if (std::ranges::any_of(text, [](char c) { return c >= 'A' && c <= 'Z'; })) return "must be in lower case";
+  return std::nullopt;
+}
+
 std::optional<std::string> check_address(std::string_view text) {
   if (is_address(AF_INET, text) || is_address(AF_INET6, text)) return std::nullopt;
   return "is not an IP address";
@@ -60,9 +66,7 @@ std::optional<std::string> check_route_pattern(std::string_view text) {
   std::string_view domain = text;
   if (domain.starts_with("*.")) domain.remove_prefix(2);
   if (check_host_name(domain)) return "is neither a domain, *.domain nor *";
-  if (std::ranges::any_of(domain, [](char c) { return c >= 'A' && c <= 'Z'; }))
-    return "must be in lower case";
-  return std::nullopt;
+  return check_domain(domain);
 }
 
 std::optional<std::string> check_address_range(std::string_view text) {

@@ -11,6 +11,7 @@
 namespace relay::conf {
 
 std::optional<std::string> check_host_name(std::string_view text);  // RFC 1123 2.1, with a letter somewhere
+std::optional<std::string> check_domain(std::string_view text);     // a host name in lower case
 std::optional<std::string> check_address(std::string_view text);    // an IPv4 or IPv6 address, no brackets
 std::optional<std::string> check_route_pattern(std::string_view text);  // "example.com", "*.example.com", "*"
 std::optional<std::string> check_address_range(std::string_view text);  // ADDRESS, ADDRESS/BITS or loopback

@@ -13,6 +13,7 @@
 #include "mta/intake/accept.h"
 #include "mta/intake/admission.h"
 #include "mta/intake/auth_guard.h"
+#include "mta/intake/inbound.h"
 #include "mta/net/certificates.h"
 #include "mta/net/http_dialog.h"
 #include "mta/net/session.h"
@@ -56,6 +57,21 @@ struct Submission {
   wire::ServerLimits limits;        // recipients and message_bytes come from Config::intake
 };
 
+// Port 25: bounces and the like for the relay's own return-path domains, from anybody. With a certificate
+// STARTTLS is offered; patience and tolerance for errors are those of submission.
+struct InboundListener {
+  std::string address;
+  std::uint16_t port = 0;
+  std::vector<std::string> proxy_from = {};  // as for SubmissionListener
+};
+
+struct Inbound {
+  std::vector<InboundListener> listeners;
+  // A place of its own, so that strangers never take those of who submits mail. Bounces come one by one.
+  AdmissionLimits connections{.sessions = 500, .per_address = 50};
+  intake::InboundSettings settings;
+};
+
 struct Http {
   std::vector<HttpListener> listeners;
   // Fewer than for SMTP, as a request needs a connection for moments only. Not by address: behind a proxy all
@@ -71,6 +87,7 @@ struct Config {
   log::Settings log;
   conf::Tls tls;
   Submission submission;
+  Inbound inbound;
   Http http;
   std::string admin_socket;  // Unix socket for relayctl
   net::SessionLimits sessions;

@@ -107,6 +107,20 @@ void read_submission(Section s, Submission& submission) {
   s.number("pressed_errors", limits.pressed_errors, 0u, 1000u);
 }
 
+void read_inbound(Section s, Inbound& inbound) {
+  s.each("listen", [&](Section& item) {
+    InboundListener listener;
+    read_endpoint(item, listener.address, listener.port);
+    item.list("proxy_from", listener.proxy_from, check_address_range);
+    inbound.listeners.push_back(std::move(listener));
+  });
+  s.list("domains", inbound.settings.domains, check_domain);
+  s.number("connections", inbound.connections.sessions, 1u, many);
+  s.number("connections_per_address", inbound.connections.per_address, 0u, many);
+  s.size("message_size", inbound.settings.message_bytes, 64 * KiB, 1 * GiB);
+  s.number("recipients", inbound.settings.recipients, 1u, 10'000u);
+}
+
 void read_http(Section s, Http& http, api::ApiSettings& api) {
   s.each("listen", [&](Section& item) {
     HttpListener listener;
@@ -262,6 +276,7 @@ void read_settings(Document& document, Config& config) {
   read_log(root.section("log"), config.log);
   read_tls(root.section("tls"), config.tls);
   read_submission(root.section("submission"), config.submission);
+  read_inbound(root.section("inbound"), config.inbound);
   read_http(root.section("http"), config.http, config.api);
   {
     Section admin = root.section("admin");

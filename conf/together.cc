@@ -26,6 +26,8 @@ void check_tls(Document& d, const Config& c) {
 }
 
 void check_listeners(Document& d, const Config& c) {
+  if (!c.inbound.listeners.empty() && c.inbound.settings.domains.empty())
+    d.fault("inbound.domains", "must be set where inbound.listen is: mail for them alone is taken");
   if (c.submission.listeners.empty() && c.http.listeners.empty())
     d.fault("", "nothing to listen on: set submission.listen or http.listen");
   std::set<std::pair<std::string, std::uint16_t>> taken;
@@ -37,6 +39,8 @@ void check_listeners(Document& d, const Config& c) {
   };
   for (std::size_t i = 0; i < c.submission.listeners.size(); ++i)
     take("submission", i, c.submission.listeners[i].address, c.submission.listeners[i].port);
+  for (std::size_t i = 0; i < c.inbound.listeners.size(); ++i)
+    take("inbound", i, c.inbound.listeners[i].address, c.inbound.listeners[i].port);
   for (std::size_t i = 0; i < c.http.listeners.size(); ++i)
     take("http", i, c.http.listeners[i].address, c.http.listeners[i].port);
   if (c.admin_socket.size() >= sizeof(sockaddr_un{}.sun_path))

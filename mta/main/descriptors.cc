@@ -10,7 +10,7 @@ namespace relay {
 DescriptorPlan plan_descriptors(std::uint64_t limit, const DescriptorNeeds& needs) {
   const std::uint64_t incoming = std::uint64_t{needs.submission} + needs.http;
   const std::uint64_t rest = needs.reserve + std::uint64_t{needs.per_loop} * needs.loops + needs.delivery +
-                             2 * std::uint64_t{needs.listeners} * needs.loops;
+                             needs.inbound + 2 * std::uint64_t{needs.listeners} * needs.loops;
   if (limit >= rest + incoming) return {needs.submission, needs.http, std::nullopt};
   // In proportion; and one each at least, as a relay that takes nothing is none. With a limit that small
   // deliveries and look-ups may fail, and are tried again.

@@ -13,6 +13,7 @@ namespace relay {
 struct DescriptorNeeds {
   std::uint32_t submission = 0, http = 0;  // connections, of all loops
   std::uint32_t delivery = 0;              // the same
+  std::uint32_t inbound = 0;               // the same; few, so that they do not give way
   std::uint32_t listeners = 0;             // each with its spare one, on every loop
   std::uint32_t loops = 1;
   // The spool's files, the log, standard files, signals, a backup under way, the administrator's connections.

@@ -78,6 +78,10 @@ constexpr std::array table{
     Metric{"relay_auth_lockouts_total", counter, "Lock-outs begun, by whom they concern"},
     Metric{"relay_auth_locked_out", gauge, "Lock-outs in force, by whom they concern"},
 
+    Metric{"relay_inbound_messages_total", counter,
+           "Messages that came to the relay's own return-path domains"},
+    Metric{"relay_inbound_bytes_total", counter, "Content of those messages"},
+    Metric{"relay_inbound_refused_total", counter, "Recipients of other domains that were refused there"},
     Metric{"relay_sessions_open", gauge, "Incoming connections, by protocol"},
     Metric{"relay_sessions_total", counter, "Incoming connections taken since the start"},
     Metric{"relay_sessions_turned_away_total", counter,
@@ -188,19 +192,23 @@ void add_auth(metrics::Page& page, const intake::AuthGuardStats& auth) {
   by(metric("relay_auth_locked_out"), "kind", auth.locked_out, "address", "account");
 }
 
-void add_sessions(metrics::Page& page, const SessionSums& smtp, const SessionSums& http) {
-  const auto both = [&](const Metric& what, std::uint64_t SessionSums::* value) {
-    page.add(what, number(smtp.*value), {{"protocol", "smtp"}});
-    page.add(what, number(http.*value), {{"protocol", "http"}});
-  };
-  both(metric("relay_sessions_open"), &SessionSums::open);
-  both(metric("relay_sessions_total"), &SessionSums::total);
-  for (std::size_t i = 0; i < turned_away_reasons; ++i) {
-    const std::string reason(text(static_cast<TurnedAway>(i)));
-    const Metric& what = metric("relay_sessions_turned_away_total");
-    page.add(what, number(smtp.turned_away[i]), {{"protocol", "smtp"}, {"reason", reason}});
-    page.add(what, number(http.turned_away[i]), {{"protocol", "http"}, {"reason", reason}});
-  }
+void add_sessions(metrics::Page& page, const Snapshot& s) {
+  const std::array<std::pair<std::string_view, const SessionSums*>, 3> kinds = {
+      {{"smtp", &s.smtp}, {"inbound", &s.inbound}, {"http", &s.http}}};
+  for (const auto& [protocol, sums] : kinds)
+    page.add(metric("relay_sessions_open"), number(sums->open), {{"protocol", protocol}});
+  for (const auto& [protocol, sums] : kinds)
+    page.add(metric("relay_sessions_total"), number(sums->total), {{"protocol", protocol}});
+  for (std::size_t i = 0; i < turned_away_reasons; ++i)
+    for (const auto& [protocol, sums] : kinds)
+      page.add(metric("relay_sessions_turned_away_total"), number(sums->turned_away[i]),
+               {{"protocol", protocol}, {"reason", text(static_cast<TurnedAway>(i))}});
+}
+
+void add_inbound(metrics::Page& page, const intake::InboundStats& inbound) {
+  page.add(metric("relay_inbound_messages_total"), number(inbound.messages));
+  page.add(metric("relay_inbound_bytes_total"), number(inbound.bytes));
+  page.add(metric("relay_inbound_refused_total"), number(inbound.refused));
 }
 
 void add_tls(metrics::Page& page, const net::CertificateStore::Status& tls) {
@@ -223,7 +231,8 @@ std::string exposition(const Snapshot& snapshot) {
   add_queue(page, snapshot.queue);
   add_intake(page, snapshot.intake);
   add_auth(page, snapshot.auth);
-  add_sessions(page, snapshot.smtp, snapshot.http);
+  add_inbound(page, snapshot.bounces);
+  add_sessions(page, snapshot);
   if (snapshot.tls) add_tls(page, *snapshot.tls);
   return page.text();
 }

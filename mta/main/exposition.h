@@ -10,6 +10,7 @@
 #include "mta/base/process.h"
 #include "mta/intake/accept.h"
 #include "mta/intake/auth_guard.h"
+#include "mta/intake/inbound.h"
 #include "mta/main/session_counts.h"
 #include "mta/net/certificates.h"
 #include "mta/queue/scheduler.h"
@@ -40,7 +41,8 @@ struct Snapshot {
   queue::SchedulerStats queue;  // of all loops
   intake::IntakeStats intake;
   intake::AuthGuardStats auth;
-  SessionSums smtp, http;
+  intake::InboundStats bounces;
+  SessionSums smtp, inbound, http;
   std::optional<net::CertificateStore::Status> tls;  // nothing without certificates
 };
 

@@ -27,8 +27,9 @@ std::optional<T> readable(Result<T> value) {
 
 }  // namespace
 
-void Monitor::add(const SessionCounts& smtp, const SessionCounts& http) {
+void Monitor::add(const SessionCounts& smtp, const SessionCounts& inbound, const SessionCounts& http) {
   smtp_.push_back(&smtp);
+  inbound_.push_back(&inbound);
   http_.push_back(&http);
 }
 
@@ -56,6 +57,8 @@ Snapshot Monitor::take(const Loop& home) const {
   if (ports_.certificates != nullptr) snapshot.tls = ports_.certificates->status();
   snapshot.auth = ports_.guard.stats(home);
   snapshot.smtp = sum(smtp_);
+  snapshot.inbound = sum(inbound_);
+  snapshot.bounces = ports_.inbound.stats();
   snapshot.http = sum(http_);
   snapshot.claimed = ports_.dispatcher.restored();
   return snapshot;

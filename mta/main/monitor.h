@@ -21,6 +21,7 @@ class Monitor final : public metrics::Source {
     const spool::ThreadWriter& writer;
     const spool::InFlight& in_flight;
     const intake::Intake& intake;
+    const intake::Inbound& inbound;
     queue::Dispatcher& dispatcher;
     intake::AuthGuard& guard;
     const net::CertificateStore* certificates = nullptr;  // null: there are none
@@ -34,7 +35,8 @@ class Monitor final : public metrics::Source {
   };
   Monitor(Ports ports, Facts facts) : ports_(ports), facts_(std::move(facts)) {}
 
-  void add(const SessionCounts& smtp, const SessionCounts& http);  // of one loop
+  // Of one loop.
+  void add(const SessionCounts& smtp, const SessionCounts& inbound, const SessionCounts& http);
   void scrape(Loop& home, std::move_only_function<void(std::string)> done) override;
 
  private:
@@ -42,7 +44,7 @@ class Monitor final : public metrics::Source {
 
   const Ports ports_;
   const Facts facts_;
-  std::vector<const SessionCounts*> smtp_, http_;
+  std::vector<const SessionCounts*> smtp_, inbound_, http_;
 };
 
 }  // namespace relay

@@ -45,9 +45,10 @@ Places places_within(std::uint64_t descriptors, const conf::Config& config, std:
   if (!config.submission.listeners.empty()) needs.submission = places.smtp.sessions;
   if (!config.http.listeners.empty()) needs.http = places.http.sessions;
   needs.loops = static_cast<std::uint32_t>(loops);
+  if (!config.inbound.listeners.empty()) needs.inbound = config.inbound.connections.sessions;
   needs.delivery = config.delivery.connections * needs.loops;
-  needs.listeners =
-      static_cast<std::uint32_t>(config.submission.listeners.size() + config.http.listeners.size());
+  needs.listeners = static_cast<std::uint32_t>(
+      config.submission.listeners.size() + config.inbound.listeners.size() + config.http.listeners.size());
   const DescriptorPlan plan = plan_descriptors(descriptors, needs);
   if (plan.warning) log::warn("{}", *plan.warning);
   if (needs.submission > 0) places.smtp.sessions = plan.submission;
@@ -65,6 +66,9 @@ void reload_certificates(const TlsListeners& tls) {
 
 Result<void> check_ports(const conf::Config& config) {
   for (const auto& at : config.submission.listeners) {
+    if (auto free = net::Listener::check_free(at.address, at.port); !free) return free;
+  }
+  for (const auto& at : config.inbound.listeners) {
     if (auto free = net::Listener::check_free(at.address, at.port); !free) return free;
   }
   for (const auto& at : config.http.listeners) {
@@ -159,16 +163,19 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
 
   intake::AuthGuard guard(config.submission.guard);
 
-  Monitor monitor({*store, writer, in_flight, intake, dispatcher, guard, (*incoming_tls)->certificates()},
-                  {options.version, started, config.spool.durability, repeats.size()});
+  intake::Inbound inbound(config.inbound.settings);
+  Monitor monitor(
+      {*store, writer, in_flight, intake, inbound, dispatcher, guard, (*incoming_tls)->certificates()},
+      {options.version, started, config.spool.durability, repeats.size()});
 
   const api::About about{options.version, started, std::string(spool::text(config.spool.durability)),
                          config.delivery.unrecorded, repeats.size()};
   const Places places = places_within(descriptors, config, count);
-  Admission smtp_places(places.smtp), http_places(places.http);
-  const Shared shared{config,        *store,     writer, loader,      in_flight,  **keys,
-                      router,        dispatcher, intake, guard,       monitor,    **incoming_tls,
-                      *outgoing_tls, count,      about,  smtp_places, http_places};
+  Admission smtp_places(places.smtp), inbound_places(config.inbound.connections), http_places(places.http);
+  const Shared shared{config, *store,      writer,         loader,        in_flight,
+                      **keys, router,      dispatcher,     intake,        inbound,
+                      guard,  monitor,     **incoming_tls, *outgoing_tls, count,
+                      about,  smtp_places, inbound_places, http_places};
   std::vector<std::unique_ptr<Worker>> workers;
   for (auto& loop : loops) {
     auto worker = Worker::make(shared, *loop);

@@ -8,6 +8,7 @@ Result<std::unique_ptr<TlsListeners>> TlsListeners::make(const conf::Config& con
                                                          Instant now) {
   std::unique_ptr<TlsListeners> made(new TlsListeners(config.tls.check_interval));
   made->submission_.resize(config.submission.listeners.size());
+  made->inbound_.resize(config.inbound.listeners.size());
   made->http_.resize(config.http.listeners.size());
   if (config.tls.certificates.standard.certificate.empty()) return made;
   auto certificates = net::CertificateStore::open(config.tls.certificates, wall);
@@ -25,6 +26,11 @@ Result<std::unique_ptr<TlsListeners>> TlsListeners::make(const conf::Config& con
     if (auto added = add(made->submission_[i], at.address, at.port); !added)
       return std::unexpected(added.error());
   }
+  for (std::size_t i = 0; i < made->inbound_.size(); ++i) {
+    const auto& at = config.inbound.listeners[i];
+    if (auto added = add(made->inbound_[i], at.address, at.port); !added)
+      return std::unexpected(added.error());
+  }
   for (std::size_t i = 0; i < made->http_.size(); ++i) {
     const auto& at = config.http.listeners[i];
     if (!at.tls) continue;
@@ -37,7 +43,7 @@ void TlsListeners::watch(Loop& loop) {
   if (!certificates_) return;
   loop.at(loop.now() + check_interval_, [this, &loop] {
     certificates_->check(loop.wall());
-    for (const auto* contexts : {&submission_, &http_})
+    for (const auto* contexts : {&submission_, &inbound_, &http_})
       for (const auto& context : *contexts)
         if (context) context->refresh_tickets(loop.now());
     watch(loop);

@@ -22,6 +22,7 @@ class TlsListeners {
   const std::shared_ptr<net::TlsContext>& submission(std::size_t index) const {
     return submission_.at(index);
   }
+  const std::shared_ptr<net::TlsContext>& inbound(std::size_t index) const { return inbound_.at(index); }
   const std::shared_ptr<net::TlsContext>& http(std::size_t index) const { return http_.at(index); }
   net::CertificateStore* certificates() const { return certificates_.get(); }  // null if there are none
   // From the loop, or before it runs.
@@ -31,7 +32,7 @@ class TlsListeners {
   explicit TlsListeners(Duration check_interval) : check_interval_(check_interval) {}
   const Duration check_interval_;
   std::shared_ptr<net::CertificateStore> certificates_;
-  std::vector<std::shared_ptr<net::TlsContext>> submission_, http_;
+  std::vector<std::shared_ptr<net::TlsContext>> submission_, inbound_, http_;
 };
 
 }  // namespace relay

@@ -15,7 +15,7 @@ constexpr std::uint32_t purge_most =
     5000;                                // in one commit: a short one, yet 1000 a second, more than come in
 constexpr Duration finish_pause = 20ms;  // between two looks whether everything has finished
 
-wire::ServerSettings server_settings(const Shared& shared) {
+wire::ServerSettings submission_settings(const Shared& shared) {
   const conf::Config& config = shared.config;
   wire::ServerSettings settings;
   settings.offer_starttls = shared.tls.certificates() != nullptr;
@@ -24,6 +24,18 @@ wire::ServerSettings server_settings(const Shared& shared) {
   settings.limits = config.submission.limits;
   settings.limits.recipients = config.intake.recipients;
   settings.limits.message_bytes = config.intake.message_bytes;
+  return settings;
+}
+
+// Anybody may come here, so that nothing is made right that others might read otherwise.
+wire::ServerSettings inbound_settings(const Shared& shared) {
+  const intake::InboundSettings& inbound = shared.config.inbound.settings;
+  wire::ServerSettings settings = submission_settings(shared);
+  settings.require_auth = false;
+  settings.offer_dsn = false;
+  settings.bare_newlines = wire::BareNewlines::refuse;
+  settings.limits.recipients = inbound.recipients;
+  settings.limits.message_bytes = inbound.message_bytes;
   return settings;
 }
 
@@ -55,10 +67,14 @@ Worker::Worker(const Shared& shared, net::UvLoop& loop, std::unique_ptr<dns::Res
       api_({loop, rng_, shared.intake, shared.keys, shared.guard, shared.dispatcher, shared.store,
             shared.writer, shared.loader, shared.about, &shared.monitor, shared.tls.certificates()},
            shared.config.api),
-      smtp_({loop, rng_, shared.keys, shared.intake, shared.smtp_places, shared.guard},
-            server_settings(shared), shared.config.sessions),
+      submission_desk_({loop, rng_, shared.keys, shared.intake, shared.smtp_places, shared.guard}),
+      submission_("smtp", {loop, shared.smtp_places, submission_desk_}, submission_settings(shared),
+                  shared.config.sessions),
+      inbound_desk_(shared.inbound, shared.inbound_places),
+      inbound_("inbound", {loop, shared.inbound_places, inbound_desk_}, inbound_settings(shared),
+               shared.config.sessions),
       http_({loop, api_, shared.http_places}, shared.config.http.limits, shared.config.sessions) {
-  shared.monitor.add(smtp_.counts(), http_.counts());
+  shared.monitor.add(submission_.counts(), inbound_.counts(), http_.counts());
 }
 
 Worker::~Worker() = default;
@@ -73,7 +89,12 @@ Result<void> Worker::listen(bool administration) {
   const auto& submission = shared_.config.submission.listeners;
   for (std::size_t i = 0; i < submission.size(); ++i) {
     const bool implicit = submission[i].tls == conf::SubmissionListener::Tls::implicit;
-    auto kept = listen_on(smtp_, submission[i], {shared_.tls.submission(i), implicit});
+    auto kept = listen_on(submission_, submission[i], {shared_.tls.submission(i), implicit});
+    if (!kept) return kept;
+  }
+  const auto& inbound = shared_.config.inbound.listeners;
+  for (std::size_t i = 0; i < inbound.size(); ++i) {
+    auto kept = listen_on(inbound_, inbound[i], {shared_.tls.inbound(i), false});
     if (!kept) return kept;
   }
   const auto& http = shared_.config.http.listeners;
@@ -118,26 +139,29 @@ void Worker::finish(Duration grace) {
 
 void Worker::begin_finishing(Duration grace) {
   listeners_.clear();
-  smtp_.shut_down();
+  submission_.shut_down();
+  inbound_.shut_down();
   http_.shut_down();
   scheduler_.drain([this] { drained_ = true; });
   check_finished(loop_.now() + grace);
 }
 
 void Worker::check_finished(Instant give_up) {
-  bool done = drained_ && smtp_.open() == 0 && http_.open() == 0;
+  bool done = drained_ && submission_.open() == 0 && inbound_.open() == 0 && http_.open() == 0;
   if (!done && loop_.now() < give_up) {
     loop_.at(loop_.now() + finish_pause, [this, give_up] { check_finished(give_up); });
     return;
   }
   if (!done) {
     log::warn(
-        "stopping with {} submissions, {} requests and {} deliveries under way; what was not acknowledged is "
+        "stopping with {} SMTP sessions, {} requests and {} deliveries under way; what was not acknowledged "
+        "is "
         "the sender's still, and deliveries are tried again after the next start",
-        smtp_.open(), http_.open(), scheduler_.stats().in_flight);
+        submission_.open() + inbound_.open(), http_.open(), scheduler_.stats().in_flight);
   }
   // Any socket left open would keep run() from returning: idle clients, and hosts that have not greeted yet.
-  smtp_.close_all();
+  submission_.close_all();
+  inbound_.close_all();
   http_.close_all();
   outgoing_.close_all();
   loop_.stop();

@@ -13,8 +13,10 @@
 #include "mta/intake/accept.h"
 #include "mta/intake/keys.h"
 #include "mta/main/http_service.h"
+#include "mta/main/inbound_desk.h"
 #include "mta/main/monitor.h"
 #include "mta/main/smtp_service.h"
+#include "mta/main/submission_desk.h"
 #include "mta/main/tls_listeners.h"
 #include "mta/net/listener.h"
 #include "mta/net/tls.h"
@@ -38,6 +40,7 @@ struct Shared {
   const queue::Router& router;
   queue::Dispatcher& dispatcher;
   intake::Intake& intake;
+  intake::Inbound& inbound;
   intake::AuthGuard& guard;
   Monitor& monitor;
   TlsListeners& tls;
@@ -45,6 +48,7 @@ struct Shared {
   std::size_t loops = 1;  // among which the memory for content is divided
   api::About about;
   Admission& smtp_places;  // of all loops together
+  Admission& inbound_places;
   Admission& http_places;
 };
 
@@ -80,7 +84,10 @@ class Worker {
   net::UvDialer dialer_;
   queue::Scheduler scheduler_;
   api::Api api_;
-  SmtpService smtp_;
+  SubmissionDesk submission_desk_;
+  SmtpService submission_;
+  InboundDesk inbound_desk_;
+  SmtpService inbound_;
   HttpService http_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   bool drained_ = false;

@@ -100,6 +100,8 @@ struct Relay {
   std::unique_ptr<queue::Dispatcher> dispatcher;
   std::unique_ptr<intake::Intake> intake;
   intake::AuthGuard guard{{}};
+  intake::Inbound inbound{{}};
+  Admission inbound_places{{}};
   std::unique_ptr<Monitor> monitor;
   std::unique_ptr<TlsListeners> tls;
   std::unique_ptr<Admission> smtp_places, http_places;
@@ -127,9 +129,9 @@ struct Relay {
     router = std::make_unique<queue::Router>(config.routes);
     dispatcher = std::make_unique<queue::Dispatcher>(*router);
     intake = std::make_unique<intake::Intake>(config.intake, *writer, *store, *dispatcher);
-    monitor =
-        std::make_unique<Monitor>(Monitor::Ports{*store, *writer, *in_flight, *intake, *dispatcher, guard},
-                                  Monitor::Facts{"1.2.3", system_wall(), config.spool.durability, 7});
+    monitor = std::make_unique<Monitor>(
+        Monitor::Ports{*store, *writer, *in_flight, *intake, inbound, *dispatcher, guard},
+        Monitor::Facts{"1.2.3", system_wall(), config.spool.durability, 7});
     tls = std::move(TlsListeners::make(config, system_wall(), system_now())).value();
     smtp_places = std::make_unique<Admission>(config.submission.connections);
     http_places = std::make_unique<Admission>(config.http.connections);
@@ -142,6 +144,7 @@ struct Relay {
                                      *router,
                                      *dispatcher,
                                      *intake,
+                                     inbound,
                                      guard,
                                      *monitor,
                                      *tls,
@@ -149,6 +152,7 @@ struct Relay {
                                      1,
                                      {},
                                      *smtp_places,
+                                     inbound_places,
                                      *http_places},
                                     loop))
                  .value();
