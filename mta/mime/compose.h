@@ -57,5 +57,7 @@ bool reserved_field(std::string_view name);
 // The name comes decoded, the address in wire::parse_address's canonical form. An error says what is wrong as
 // the rest of a sentence: "is more than one address, ..."; comments are passed over.
 Result<Mailbox> parse_mailbox(std::string_view text);
+// The same for a list with commas between them, one at least; groups are refused.
+Result<std::vector<Mailbox>> parse_mailboxes(std::string_view text);
 
 }  // namespace relay::mime

@@ -146,6 +146,32 @@ class Parser {
   std::string_view rest_;
 };
 
+// Where the mailbox at the front of a list ends: at the first comma that is in no quotes, comment or angle
+// brackets.
+std::size_t end_of_first(std::string_view list) {
+  bool in_quotes = false;
+  bool in_brackets = false;
+  int comments = 0;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const char c = list[i];
+    if (c == '\\' && (in_quotes || comments > 0))
+      ++i;
+    else if (in_quotes)
+      in_quotes = c != '"';
+    else if (c == '(' || (c == ')' && comments > 0))
+      comments += c == '(' ? 1 : -1;
+    else if (comments > 0)
+      continue;
+    else if (c == '"')
+      in_quotes = true;
+    else if (c == '<' || c == '>')
+      in_brackets = c == '<';
+    else if (c == ',' && !in_brackets)
+      return i;
+  }
+  return list.size();
+}
+
 }  // namespace
 
 Result<Mailbox> parse_mailbox(std::string_view text) {
@@ -154,6 +180,19 @@ Result<Mailbox> parse_mailbox(std::string_view text) {
     return refuse("has a line break or another control character");
   if (!wire::valid_utf8(text)) return refuse("is not valid UTF-8");
   return Parser(text).mailbox();
+}
+
+// Each piece must be a mailbox in full, so that a list cut at a wrong comma is refused and not misread.
+Result<std::vector<Mailbox>> parse_mailboxes(std::string_view text) {
+  std::vector<Mailbox> all;
+  for (;;) {
+    const std::size_t end = end_of_first(text);
+    auto one = parse_mailbox(text.substr(0, end));
+    if (!one) return std::unexpected(one.error());
+    all.push_back(std::move(*one));
+    if (end == text.size()) return all;
+    text.remove_prefix(end + 1);
+  }
 }
 
 }  // namespace relay::mime

@@ -58,43 +58,75 @@ std::string_view field_name(std::string_view line) {
   return legal && line.front() > ' ' ? name : std::string_view();
 }
 
-}  // namespace
+// Where a walk through the fields has come to.
+struct Walked {
+  std::size_t end = 0;
+  bool complete = false;  // an empty line, a line that is no field, or the end of the message came
+  bool sound = false;     // not a line that is no field
+};
 
-HeaderScan scan_headers(const Body& body, std::size_t limit_bytes, std::string_view prefix) {
-  HeaderScan scan;
-  std::string joined;
-  std::string_view all = beginning(body, limit_bytes, joined);
+// Calls `each` with name and value of every field, the value unfolded and cut at about `value_bytes`.
+template <class Each>
+Walked each_field(std::string_view all, bool all_of_it, std::size_t value_bytes, Each each) {
+  Walked walked;
   std::string_view name;
   std::string value;
-  std::size_t at = 0;
+  std::size_t& at = walked.end;
   while (at < all.size()) {
     std::size_t end = all.find("\r\n", at);
     if (end == std::string_view::npos) {
       // the limit, or a last line without its end
-      if (all.size() < body.size()) break;
+      if (!all_of_it) break;
       end = all.size();
     }
     std::string_view line = all.substr(at, end - at);
     bool folded = !line.empty() && (line.front() == ' ' || line.front() == '\t') && !name.empty();
     if (folded) {
-      if (value.size() < value_limit) value += line;
+      if (value.size() < value_bytes) value += line;
     } else {
-      if (!name.empty()) note(scan, name, value);
+      if (!name.empty()) each(name, std::string_view(value));
       name = line.empty() ? std::string_view() : field_name(line);
       if (name.empty()) {
-        scan.complete = true;
-        break;
+        walked.complete = true;
+        walked.sound = line.empty();
+        return walked;
       }
       value = line.substr(line.find(':') + 1);
-      scan.has_private |= !prefix.empty() && starts_ignoring_case(name, prefix);
     }
     at = std::min(end + 2, all.size());
   }
-  if (!scan.complete && !name.empty()) note(scan, name, value);
-  if (at >= all.size() && all.size() == body.size()) scan.complete = true;
-  scan.header_bytes = at;
-  scan.eight_bit = has_eight_bit(all.substr(0, at));
+  if (!name.empty()) each(name, std::string_view(value));
+  if (at >= all.size() && all_of_it) walked.complete = walked.sound = true;
+  return walked;
+}
+
+}  // namespace
+
+HeaderScan scan_headers(const Body& body, std::size_t limit_bytes, std::string_view prefix) {
+  HeaderScan scan;
+  std::string joined;
+  const std::string_view all = beginning(body, limit_bytes, joined);
+  const auto take = [&](std::string_view name, std::string_view value) {
+    note(scan, name, value);
+    scan.has_private |= !prefix.empty() && starts_ignoring_case(name, prefix);
+  };
+  const Walked walked = each_field(all, all.size() == body.size(), value_limit, take);
+  scan.complete = walked.complete;
+  scan.header_bytes = walked.end;
+  scan.eight_bit = has_eight_bit(all.substr(0, walked.end));
   return scan;
+}
+
+SenderFields sender_fields(const Body& body, std::size_t limit_bytes) {
+  SenderFields fields;
+  std::string joined;
+  const std::string_view all = beginning(body, limit_bytes, joined);
+  const auto take = [&](std::string_view name, std::string_view value) {
+    if (equal_ignoring_case(name, "From")) fields.from.emplace_back(trimmed(value));
+    if (equal_ignoring_case(name, "Sender")) fields.sender.emplace_back(trimmed(value));
+  };
+  fields.sound = each_field(all, all.size() == body.size(), limit_bytes, take).sound;
+  return fields;
 }
 
 }  // namespace relay::wire

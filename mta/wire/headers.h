@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "mta/base/body.h"
 
@@ -25,5 +26,15 @@ struct HeaderScan {
 // A first line that is no header field ends the section: such content is a message without header fields.
 // `prefix`, of names in any case, is looked for; empty: none is.
 HeaderScan scan_headers(const Body& body, std::size_t limit_bytes = 256u << 10, std::string_view prefix = {});
+
+// Who the header section says has written and sent the message (RFC 5322 3.6.2): every field of these names,
+// unfolded and trimmed, in full.
+struct SenderFields {
+  std::vector<std::string> from, sender;
+  // The section ends in an empty line or with the message. Else a line in it is no field, or the limit came
+  // first: some programs look for fields behind that.
+  bool sound = false;
+};
+SenderFields sender_fields(const Body& body, std::size_t limit_bytes = 256u << 10);
 
 }  // namespace relay::wire

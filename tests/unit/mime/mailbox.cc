@@ -3,6 +3,7 @@
 #include "mta/mime/compose.h"
 
 using relay::mime::parse_mailbox;
+using relay::mime::parse_mailboxes;
 using namespace std::string_literals;
 
 TEST_CASE("mailboxes") {
@@ -106,4 +107,26 @@ TEST_CASE("every prefix of a mailbox is taken or refused, never worse") {
     if (got) CHECK(got->address == "\"q\\\" x\"@b.example");
   }
   CHECK(parse_mailbox(text).has_value());
+}
+
+TEST_CASE("lists of mailboxes") {
+  using List = std::vector<std::string>;
+  const auto addresses = [](const std::string& text) {
+    List all;
+    const auto got = parse_mailboxes(text);
+    if (!got) return List{got.error().message};
+    for (const auto& mailbox : *got) all.push_back(mailbox.address);
+    return all;
+  };
+  CHECK(addresses("a@b.example") == List{"a@b.example"});
+  CHECK(addresses("a@b.example, \"x, <y@z>\" <c@d.example> ,(no, \\) more) e@f.example") ==
+        List{"a@b.example", "c@d.example", "e@f.example"});
+  CHECK(addresses("<@r.example,@s.example:a@b.example>, c@d.example").size() == 1);  // no routes here
+  for (const std::string_view text :
+       {"", ",", "a@b.example,", ",a@b.example", "a@b.example,,c@d.example", "a@b.example c@d.example",
+        "\"a, c@d.example", "(a, c@d.example", "<a@b.example, c@d.example", "g: a@b.example, c@d.example;"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_mailboxes(text).has_value());
+  }
+  CHECK(parse_mailboxes("a@b.example,a@b.example")->size() == 2);
 }

@@ -117,3 +117,17 @@ TEST_CASE("headers: fields of a prefix are seen, in any case, in the section onl
   CHECK_FALSE(seen("X-Own: 1\r\n\r\n"));
   CHECK_FALSE(scan_headers(Body("X-Own-y: 1\r\n\r\n")).has_private);
 }
+
+TEST_CASE("headers: who has written and sent it, in full, and whether another program may read more") {
+  const std::string long_value(5000, 'x');
+  const auto fields = sender_fields(Body("Subject: From: x\r\nFROM : a\r\n\tb\r\nfrom:" + long_value +
+                                         "\r\nSender:  c \r\n\r\nFrom: body\r\n"));
+  CHECK(fields.from == std::vector<std::string>{"a\tb", long_value});
+  CHECK(fields.sender == std::vector<std::string>{"c"});
+  CHECK(fields.sound);
+  CHECK(sender_fields(Body("From: a")).sound);
+  CHECK(sender_fields(Body("From: a")).from.size() == 1);
+  CHECK_FALSE(sender_fields(Body("From: a\r\nno field\r\n\r\n")).sound);
+  CHECK_FALSE(sender_fields(Body("From: a\r\n" + long_value), 100).sound);
+  CHECK(sender_fields(Body("")).from.empty());
+}
