@@ -5,6 +5,7 @@
 #include "mta/base/log.h"
 #include "mta/base/network.h"
 #include "relay-api/auth.h"
+#include "relay-api/refusal.h"
 #include "relay-api/router.h"
 
 namespace relay::api {
@@ -35,6 +36,8 @@ struct Api::Impl {
     if (found.route->access == Access::key) {
       auto who = authenticate(call.request, service.ports);
       if (!who) return call.answer->problem(who.error());
+      if (const auto refusal = service.ports.intake.turn_away_client(*who, call.request.peer.address))
+        return call.answer->problem(refusal_problem(*refusal, service.settings.retry_after_seconds));
       call.who = std::move(*who);
     }
     if (found.route->access == Access::monitor && door == Door::application &&

@@ -24,6 +24,8 @@ std::string_view kind_of(const json::value& value) {
   return "something else";
 }
 
+bool Fields::given(std::string_view key) const { return object_.contains({key.data(), key.size()}); }
+
 const json::value* Fields::take(std::string_view key) {
   known_.push_back(key);
   const json::value* value = object_.if_contains({key.data(), key.size()});

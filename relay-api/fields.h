@@ -20,6 +20,7 @@ class Fields {
   Fields(const boost::json::object& object, std::string pointer, std::vector<Fault>& faults)
       : object_(object), pointer_(std::move(pointer)), faults_(faults) {}
 
+  bool given(std::string_view key) const;                // even as null
   const boost::json::value* take(std::string_view key);  // null if absent
   const boost::json::string* take_string(std::string_view key);
   const boost::json::array* take_array(std::string_view key);

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "relay-api/explain.h"
+#include "relay-api/key_policy.h"
 #include "relay-api/query.h"
 #include "relay-api/utf8.h"
 
@@ -194,7 +195,8 @@ json::object key_object(const spool::ApiKey& key) {
           {"account", key.account.value},
           {"label", valid_utf8(key.label)},
           {"created_at", format_rfc3339(key.created)},
-          {"revoked_at", moment(key.revoked)}};
+          {"revoked_at", moment(key.revoked)},
+          {"policy", policy_object(key.policy)}};
 }
 
 json::object tls_object(const TlsStatus& tls) {
@@ -349,7 +351,12 @@ std::string json_keys(const std::vector<spool::ApiKey>& keys) {
   return page(std::move(data), std::nullopt);
 }
 
-std::string json_key(const spool::ApiKey& key) { return json::serialize(key_object(key)); }
+std::string json_key(const intake::KnownKey& known, WallTime now) {
+  json::object out = key_object(known.key);
+  const std::uint64_t sent = known.use->sent(spool::day_of(now));
+  out["messages_today"] = known.key.policy.daily > 0 ? json::value(sent) : json::value(nullptr);
+  return json::serialize(out);
+}
 
 std::string json_created_key(const intake::KeyRing::Created& created) {
   json::object out = key_object(created.key);

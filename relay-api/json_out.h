@@ -34,7 +34,7 @@ std::string json_status(const About& about, WallTime now, const StoreStatus& sto
 std::string json_tls(const TlsStatus& tls);
 std::string json_lockouts(const std::vector<intake::Lockout>& lockouts);
 std::string json_keys(const std::vector<spool::ApiKey>& keys);
-std::string json_key(const spool::ApiKey& key);
+std::string json_key(const intake::KnownKey& known, WallTime now);      // with what it has sent today
 std::string json_created_key(const intake::KeyRing::Created& created);  // holds the secret: shown once
 
 }  // namespace relay::api

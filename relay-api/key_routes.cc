@@ -1,4 +1,4 @@
-// /admin/v1/keys: making, listing and revoking API keys. Only on the Unix socket.
+// /admin/v1/keys: making, listing, changing and revoking API keys. Only on the Unix socket.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include "relay-api/json_in.h"
 #include "relay-api/json_out.h"
 #include "relay-api/json_parse.h"
+#include "relay-api/key_policy.h"
 #include "relay-api/query.h"
 
 namespace relay::api {
@@ -21,6 +22,7 @@ constexpr std::size_t label_bytes = 200;  // of a key: one line for people
 struct KeyRequest {
   std::string account = "default";
   std::string label;
+  spool::KeyPolicy policy;
 };
 
 // An account's name is also a user name over SMTP, so it is kept to what survives there.
@@ -31,7 +33,30 @@ bool is_account_name(std::string_view name) {
   });
 }
 
-std::expected<KeyRequest, Problem> read_key_request(const net::HttpRequest& http) {
+void read_account(Fields& fields, KeyRequest& request) {
+  auto account = fields.text("account");
+  if (!account) return;
+  if (!is_account_name(*account))
+    fields.fault("account", "invalid_value",
+                 fmt::format("An account's name is 1 to {} letters, digits, dots, dashes and underscores.",
+                             name_bytes));
+  request.account = std::move(*account);
+}
+
+void read_label(Fields& fields, KeyRequest& request) {
+  if (!fields.given("label")) return;
+  request.label = fields.text("label").value_or("");
+  if (request.label.size() > label_bytes || has_controls(request.label))
+    fields.fault("label", "invalid_value",
+                 fmt::format("A label is at most {} bytes without control characters.", label_bytes));
+}
+
+// Whose key it is, is said when it is made and never again.
+enum class Purpose { create, change };
+
+// `request` says what is so without a word of the request.
+std::expected<KeyRequest, Problem> read_key_request(const net::HttpRequest& http, KeyRequest request,
+                                                    Purpose purpose) {
   if (auto problem = refuse_unless_json(http)) return std::unexpected(std::move(*problem));
   const auto value = parse_json(http.body);
   if (!value) return std::unexpected(Problem{400, "invalid_json", value.error().message + ".", {}, {}});
@@ -40,32 +65,33 @@ std::expected<KeyRequest, Problem> read_key_request(const net::HttpRequest& http
     faults.push_back({Fault::In::body, "", "wrong_type", "The body must be an object."});
     return std::unexpected(validation_problem(std::move(faults)));
   }
-  KeyRequest request;
   Fields fields(value->get_object(), "", faults);
-  if (auto account = fields.text("account")) {
-    if (!is_account_name(*account))
-      fields.fault("account", "invalid_value",
-                   fmt::format("An account's name is 1 to {} letters, digits, dots, dashes and underscores.",
-                               name_bytes));
-    request.account = std::move(*account);
-  }
-  if (auto label = fields.text("label")) {
-    if (label->size() > label_bytes || has_controls(*label))
-      fields.fault("label", "invalid_value",
-                   fmt::format("A label is at most {} bytes without control characters.", label_bytes));
-    request.label = std::move(*label);
+  if (purpose == Purpose::create) read_account(fields, request);
+  read_label(fields, request);
+  if (const auto* policy = fields.take_object("policy")) {
+    Fields members(*policy, "/policy", faults);
+    read_policy(members, request.policy);
   }
   fields.refuse_unknown();
   if (!faults.empty()) return std::unexpected(validation_problem(std::move(faults)));
   return request;
 }
 
+const Problem no_key{404, "not_found", "There is no key of this id.", {}, {}};
+
+void answer_key(const std::shared_ptr<Answer>& answer, const intake::KeyRing& ring, const KeyId& id,
+                WallTime now) {
+  if (const auto known = ring.find(id.value)) return answer->json(200, json_key(*known, now));
+  answer->problem(no_key);
+}
+
 void create(Service& service, Call call) {
-  auto request = read_key_request(call.request);
+  auto request = read_key_request(call.request, {}, Purpose::create);
   if (!request) return call.answer->problem(request.error());
   service.ports.keys.create(
-      AccountId{std::move(request->account)}, std::move(request->label), service.ports.loop,
-      service.ports.rng, [answer = std::move(call.answer)](const Result<intake::KeyRing::Created>& created) {
+      AccountId{std::move(request->account)}, std::move(request->label), std::move(request->policy),
+      service.ports.loop, service.ports.rng,
+      [answer = std::move(call.answer)](const Result<intake::KeyRing::Created>& created) {
         if (created)
           answer->json(201, json_created_key(*created));
         else
@@ -83,24 +109,43 @@ void list(Service& service, Call call) {
   call.answer->json(200, json_keys(keys));
 }
 
+void show(Service& service, Call call) {
+  Query query(call.request.query);
+  if (const auto problem = query.finish()) return call.answer->problem(*problem);
+  answer_key(call.answer, service.ports.keys, KeyId{call.parameters.at(0)}, service.ports.loop.wall());
+}
+
+// What answers a change: the key as it is then.
+auto answer_change(Service& service, Call& call, const KeyId& id) {
+  return [answer = call.answer, &ring = service.ports.keys, &loop = service.ports.loop,
+          id](const Result<void>& done) {
+    if (!done) return answer->problem(problem_of(done.error()));
+    answer_key(answer, ring, id, loop.wall());
+  };
+}
+
+void change(Service& service, Call call) {
+  const KeyId id{call.parameters.at(0)};
+  const auto known = service.ports.keys.find(id.value);
+  if (!known) return call.answer->problem(no_key);
+  const spool::ApiKey& key = known->key;
+  auto request = read_key_request(call.request, {key.account.value, key.label, key.policy}, Purpose::change);
+  if (!request) return call.answer->problem(request.error());
+  service.ports.keys.set(id, std::move(request->label), std::move(request->policy), service.ports.loop,
+                         answer_change(service, call, id));
+}
+
 void revoke(Service& service, Call call) {
   const KeyId id{call.parameters.at(0)};
-  const auto keys = service.ports.keys.list();
-  const bool known = std::any_of(keys.begin(), keys.end(), [&](const auto& k) { return k.id == id; });
-  if (!known) return call.answer->problem({404, "not_found", "There is no key of this id.", {}, {}});
-  service.ports.keys.revoke(
-      id, service.ports.loop,
-      [answer = std::move(call.answer), &ring = service.ports.keys, id](const Result<void>& done) {
-        if (!done) return answer->problem(problem_of(done.error()));
-        for (const auto& key : ring.list())
-          if (key.id == id) return answer->json(200, json_key(key));
-        answer->problem({404, "not_found", "There is no key of this id.", {}, {}});
-      });
+  if (!service.ports.keys.find(id.value)) return call.answer->problem(no_key);
+  service.ports.keys.revoke(id, service.ports.loop, answer_change(service, call, id));
 }
 
 constexpr Route routes[] = {
     {"GET", "/admin/v1/keys", Access::socket, list},
     {"POST", "/admin/v1/keys", Access::socket, create},
+    {"GET", "/admin/v1/keys/{id}", Access::socket, show},
+    {"PATCH", "/admin/v1/keys/{id}", Access::socket, change},
     {"POST", "/admin/v1/keys/{id}/revoke", Access::socket, revoke},
 };
 

@@ -5,34 +5,11 @@
 #include "relay-api/json_in.h"
 #include "relay-api/json_out.h"
 #include "relay-api/query.h"
+#include "relay-api/refusal.h"
 #include "relay-api/router.h"
 
 namespace relay::api {
 namespace {
-
-// What intake refused as HTTP says it.
-Problem refusal_problem(const intake::Refusal& refusal, std::uint32_t retry_after) {
-  std::string detail;  // the sentence alone: SMTP's codes mean nothing here
-  for (const std::string& line : refusal.reply.lines) detail += (detail.empty() ? "" : " ") + line;
-  if (!detail.ends_with('.')) detail += '.';
-  const std::vector<std::pair<std::string, std::string>> later{{"Retry-After", std::to_string(retry_after)}};
-  using enum intake::Refused;
-  switch (refusal.reason) {
-    case too_large:
-    case header_too_large: return {413, "content_too_large", detail, {}, {}};
-    // Over SMTP the rest may follow in another transaction; here nothing was taken.
-    case too_many_recipients: return {422, "too_many_recipients", detail, {}, {}};
-    case no_recipients:
-    case loop:
-    case attributes:
-    case too_deep: return {422, "refused", detail, {}, {}};
-    case full: return {507, "insufficient_storage", detail, {}, later};  // RFC 4918 11.5
-    case busy: return {503, "overloaded", detail, {}, later};
-    case unavailable:
-    case failed: break;
-  }
-  return {503, "storage_unavailable", detail, {}, later};
-}
 
 std::string make_message_id(Service& service) {
   std::string bytes(16, '\0');
@@ -43,6 +20,8 @@ std::string make_message_id(Service& service) {
 void send(Service& service, Call call) {
   const std::uint32_t retry_after = service.settings.retry_after_seconds;
   if (const auto refusal = service.ports.intake.turn_away())
+    return call.answer->problem(refusal_problem(*refusal, retry_after));
+  if (const auto refusal = service.ports.intake.turn_away(call.who, std::nullopt, service.ports.loop))
     return call.answer->problem(refusal_problem(*refusal, retry_after));
   if (const auto problem = refuse_unless_json(call.request)) return call.answer->problem(*problem);
   auto request = read_message(call.request.body, service.settings);

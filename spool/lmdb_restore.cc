@@ -42,7 +42,9 @@ Result<void> Batch::restore(const Restore& restore) {
   if (!newest) return std::unexpected(newest.error());
   if (*newest)
     if (auto r = put_idempotency(message); !r) return r;
-  return put_in_account(message);
+  if (auto r = put_in_account(message); !r) return r;
+  if (restore.counted) count(message);
+  return {};
 }
 
 // Whether no later message has the same idempotency key: messages come in any order.

@@ -211,6 +211,7 @@ struct Restore {  // a message as another spool had it, with all that happened t
   };
   MessagePtr message;  // with its body if a recipient is open
   std::vector<Recipient> recipients;
+  bool counted = false;  // as Accept's: it is new
 };
 struct PutKey {
   ApiKey key;

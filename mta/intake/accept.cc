@@ -8,6 +8,7 @@
 
 #include "mta/base/log.h"
 #include "mta/intake/complete.h"
+#include "mta/intake/permission.h"
 #include "mta/mime/decode.h"
 #include "mta/mime/nesting.h"
 
@@ -97,9 +98,11 @@ spool::Restore sandboxed(const spool::MessagePtr& message) {
   return restore;
 }
 
-spool::Operation operation_for(const spool::MessagePtr& message) {
-  if (message->sandbox) return sandboxed(message);
-  return spool::Accept{message, message->since()};
+spool::Operation operation_for(const spool::MessagePtr& message, bool counted) {
+  if (!message->sandbox) return spool::Accept{message, message->since(), counted};
+  spool::Restore restore = sandboxed(message);
+  restore.counted = counted;
+  return restore;
 }
 
 // As the rest of the summary: whatever the client wrote, one line of UTF-8.
@@ -196,6 +199,11 @@ std::string_view text(Refused reason) {
     case Refused::loop: return "loop";
     case Refused::attributes: return "attributes";
     case Refused::too_deep: return "too_deep";
+    case Refused::key: return "key";
+    case Refused::network: return "network";
+    case Refused::sender: return "sender";
+    case Refused::rate_limit: return "rate_limit";
+    case Refused::daily_limit: return "daily_limit";
     case Refused::busy: return "busy";
     case Refused::full: return "full";
     case Refused::unavailable: return "unavailable";
@@ -223,6 +231,40 @@ std::optional<Refusal> Intake::turn_away() {
   return for_want_of_storage(reason);
 }
 
+std::optional<Refusal> Intake::counted(std::optional<Refusal> refused, const wire::Identity& who) {
+  if (!refused) return refused;
+  refuse(refused->reason);
+  log::info("refused account={} key={} reply={}", who.account, who.key,
+            log::printable(refused->reply.text(), 500));
+  return refused;
+}
+
+std::optional<Refusal> Intake::turn_away(const wire::Identity& who,
+                                         std::optional<std::string_view> reverse_path, const Loop& home) {
+  const KeyPtr known = keys_.find(who.key);
+  if (!known || known->key.revoked) return counted(not_a_key(), who);
+  const spool::KeyPolicy& policy = known->key.policy;
+  std::optional<Refusal> refused;
+  if (reverse_path) refused = check_reverse_path(policy, *reverse_path);
+  if (!refused)
+    if (const auto over = known->use->over(policy, home.now(), home.wall()))
+      refused = over_limit(policy, *over);
+  return counted(std::move(refused), who);
+}
+
+std::optional<Refusal> Intake::turn_away_client(const wire::Identity& who, std::string_view address) {
+  const KeyPtr known = keys_.find(who.key);
+  return known ? counted(check_network(known->key.policy, known->networks, address), who) : std::nullopt;
+}
+
+void Intake::narrow(const wire::Identity& who, wire::Allowance& allowed) const {
+  const KeyPtr known = keys_.find(who.key);
+  if (!known) return;
+  const spool::KeyPolicy& policy = known->key.policy;
+  if (policy.message_bytes > 0) allowed.message_bytes = std::min(allowed.message_bytes, policy.message_bytes);
+  if (policy.recipients > 0) allowed.recipients = std::min(allowed.recipients, policy.recipients);
+}
+
 std::optional<wire::Allowance::Release> Intake::release(WallTime now) const {
   if (settings_.schedule_ahead == Duration::zero()) return std::nullopt;
   return wire::Allowance::Release{
@@ -231,10 +273,12 @@ std::optional<wire::Allowance::Release> Intake::release(WallTime now) const {
 }
 
 // Everything that can be said of it before it has an id. Takes the X-Relay-* fields out of the content.
-std::optional<Refusal> Intake::look_at(Submission& submission, wire::HeaderScan& headers,
+std::optional<Refusal> Intake::look_at(Submission& submission, const KnownKey* key, wire::HeaderScan& headers,
                                        WallTime now) const {
+  if (key == nullptr || key->key.revoked) return not_a_key();
   headers = wire::scan_headers(*submission.content, settings_.header_bytes, attribute_prefix);
   if (auto refused = check(settings_, submission, headers)) return refused;
+  if (auto refused = check_policy(*key, submission)) return refused;
   if (headers.has_private && submission.origin == spool::Origin::smtp) {
     auto taken = take_attributes(*submission.content, headers.header_bytes, settings_.attributes);
     if (!taken) return wrong_attributes(std::move(taken.error()));
@@ -244,14 +288,22 @@ std::optional<Refusal> Intake::look_at(Submission& submission, wire::HeaderScan&
   return settle_schedule(submission, settings_.schedule_ahead, now);
 }
 
+// All of the key's policy but for what it has used.
+std::optional<Refusal> Intake::check_policy(const KnownKey& key, const Submission& submission) const {
+  const spool::KeyPolicy& policy = key.key.policy;
+  if (auto refused = check_network(policy, key.networks, submission.peer.address)) return refused;
+  if (auto refused = check_recipients(policy, submission.envelope.recipients.size())) return refused;
+  if (auto refused = check_size(policy, submission.content->size())) return refused;
+  if (auto refused = check_reverse_path(policy, submission.envelope.reverse_path)) return refused;
+  return check_header(policy, *submission.content, settings_.header_bytes);
+}
+
 void Intake::accept(Submission submission, Loop& home, Rng& rng, Answer done) {
   const WallTime now = home.wall();
   merge_equal_recipients(submission.envelope.recipients);
   wire::HeaderScan headers;
-  if (auto refused = look_at(submission, headers, now)) {
-    refuse(refused->reason);
-    log::info("refused account={} key={} reply={}", submission.who.account, submission.who.key,
-              log::printable(refused->reply.text()));
+  KeyPtr key = keys_.find(submission.who.key);
+  if (auto refused = counted(look_at(submission, key.get(), headers, now), submission.who)) {
     home.post([done = std::move(done), refused = std::move(*refused)]() mutable {
       done(std::unexpected(std::move(refused)));
     });
@@ -259,13 +311,13 @@ void Intake::accept(Submission submission, Loop& home, Rng& rng, Answer done) {
   }
   spool::MessagePtr message = make_message(settings_, std::move(submission), headers, now, rng);
   if (message->idempotency_key.empty())
-    commit(std::move(message), home, std::move(done));
+    commit(std::move(message), std::move(key), home, std::move(done));
   else
-    accept_once(std::move(message), home, std::move(done));
+    accept_once(std::move(message), std::move(key), home, std::move(done));
 }
 
 // The look into the store comes after nobody else is under way with the key: whoever was has been committed.
-void Intake::accept_once(spool::MessagePtr message, Loop& home, Answer done) {
+void Intake::accept_once(spool::MessagePtr message, KeyPtr api_key, Loop& home, Answer done) {
   const std::string key = message->account.value + '\0' + message->idempotency_key;
   if (!once_.begin(key, home, done)) return add(repeated_, 1);
   Answer answer = [this, key, done = std::move(done)](AcceptResult result) mutable {
@@ -283,20 +335,31 @@ void Intake::accept_once(spool::MessagePtr message, Loop& home, Answer done) {
     return;
   }
   if (!*known || message->accepted - (*known)->time() >= settings_.idempotency_window)
-    return commit(std::move(message), home, std::move(answer));
+    return commit(std::move(message), std::move(api_key), home, std::move(answer));
   log::info("answered again message={} account={}: it has come before with its idempotency key",
             (*known)->text(), message->account.value);
   add(repeated_, 1);
   home.post([answer = std::move(answer), id = **known]() mutable { answer(Accepted{id, id.time()}); });
 }
 
-void Intake::commit(spool::MessagePtr message, Loop& home, Answer done) {
+// What is taken of the key's rate and day for the message is given back unless it is stored.
+void Intake::commit(spool::MessagePtr message, KeyPtr key, Loop& home, Answer done) {
+  const spool::KeyPolicy& policy = key->key.policy;
+  if (const auto over = key->use->take(policy, home.now(), message->accepted)) {
+    auto refused = counted(over_limit(policy, *over), {message->account.value, message->key.value});
+    return home.post([done = std::move(done), refused = std::move(*refused)]() mutable {
+      done(std::unexpected(std::move(refused)));
+    });
+  }
   // The callback is shared: it is called by the completion, or here if the writer's queue is full.
   auto answer = std::make_shared<Answer>(std::move(done));
-  bool taken = writer_.submit(
-      operation_for(message), home,
-      [this, message, answer](const Result<void>& committed) { on_committed(message, committed, *answer); });
+  bool taken = writer_.submit(operation_for(message, policy.daily > 0), home,
+                              [this, message, key, answer](const Result<void>& committed) {
+                                if (!committed) key->use->give_back(key->key.policy, message->accepted);
+                                on_committed(message, committed, *answer);
+                              });
   if (taken) return;
+  key->use->give_back(policy, message->accepted);
   refuse(Refused::busy);
   log::warn("refused message={}: too much mail waits for the disk", message->id.text());
   home.post([answer] { (*answer)(std::unexpected(for_want_of_storage(Refused::busy))); });

@@ -20,6 +20,7 @@
 #include "mta/base/loop.h"
 #include "mta/base/rng.h"
 #include "mta/intake/attributes.h"
+#include "mta/intake/keys.h"
 #include "mta/intake/once.h"
 #include "mta/queue/dispatcher.h"
 #include "mta/wire/headers.h"
@@ -67,29 +68,45 @@ class Intake {
  public:
   // All outlive it. Rng is per call: each loop passes its own.
   Intake(IntakeSettings settings, spool::Writer& writer, const spool::Store& store,
-         queue::Dispatcher& dispatcher)
-      : settings_(std::move(settings)), writer_(writer), store_(store), dispatcher_(dispatcher) {}
+         queue::Dispatcher& dispatcher, const KeyRing& keys)
+      : settings_(std::move(settings)),
+        writer_(writer),
+        store_(store),
+        dispatcher_(dispatcher),
+        keys_(keys) {}
   void accept(Submission submission, Loop& home, Rng& rng, Answer done);
   // What FUTURERELEASE (RFC 4865) offers now; nothing if nothing may be scheduled. Any thread.
   std::optional<wire::Allowance::Release> release(WallTime now) const;
   // Whether new mail would be refused now whatever it is, as the store is known to take none: for a way in
   // that can say so before the content is sent. Counts it if so. Any thread.
   std::optional<Refusal> turn_away();
-  IntakeStats stats() const;  // any thread
+  // The same for a key's policy and what it has used, as far as it is known before the content: of a message,
+  // with its reverse-path if that is known, and of a client that shows the key. Takes nothing of the key's
+  // limits; accept() asks all of it again. On the loop.
+  std::optional<Refusal> turn_away(const wire::Identity& who, std::optional<std::string_view> reverse_path,
+                                   const Loop& home);
+  std::optional<Refusal> turn_away_client(const wire::Identity& who, std::string_view address);
+  void narrow(const wire::Identity& who, wire::Allowance& allowed) const;  // to the key's own limits
+  IntakeStats stats() const;                                               // any thread
 
  private:
   void refuse(Refused reason) { add(refused_[static_cast<std::size_t>(reason)], 1); }
   static void add(std::atomic<std::uint64_t>& to, std::uint64_t n) {
     to.fetch_add(n, std::memory_order_relaxed);
   }
-  std::optional<Refusal> look_at(Submission& submission, wire::HeaderScan& headers, WallTime now) const;
-  void accept_once(spool::MessagePtr message, Loop& home, Answer done);
-  void commit(spool::MessagePtr message, Loop& home, Answer done);
+  using KeyPtr = std::shared_ptr<const KnownKey>;
+  std::optional<Refusal> counted(std::optional<Refusal> refused, const wire::Identity& who);
+  std::optional<Refusal> look_at(Submission& submission, const KnownKey* key, wire::HeaderScan& headers,
+                                 WallTime now) const;
+  std::optional<Refusal> check_policy(const KnownKey& key, const Submission& submission) const;
+  void accept_once(spool::MessagePtr message, KeyPtr key, Loop& home, Answer done);
+  void commit(spool::MessagePtr message, KeyPtr key, Loop& home, Answer done);
   void on_committed(const spool::MessagePtr& message, const Result<void>& committed, Answer& done);
   IntakeSettings settings_;
   spool::Writer& writer_;
   const spool::Store& store_;
   queue::Dispatcher& dispatcher_;
+  const KeyRing& keys_;
   Once once_;
   // A few additions a message, by all loops.
   std::array<std::atomic<std::uint64_t>, 2> accepted_{};  // from SMTP, from HTTP

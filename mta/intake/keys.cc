@@ -27,6 +27,14 @@ std::optional<std::string_view> id_of(std::string_view text) {
   return text.substr(prefix.size(), id_characters);
 }
 
+// What cannot be read lets nobody in: no program has written it.
+std::vector<Network> networks_of(const spool::KeyPolicy& policy) {
+  std::vector<Network> networks;
+  for (const auto& text : policy.networks)
+    if (const auto network = Network::parse(text)) networks.push_back(*network);
+  return networks;
+}
+
 bool names(std::string_view user, const spool::ApiKey& key) {
   if (user == key.account.value) return true;
   if (user.starts_with(prefix)) user.remove_prefix(prefix.size());
@@ -35,17 +43,26 @@ bool names(std::string_view user, const spool::ApiKey& key) {
 
 }  // namespace
 
-KeyRing::KeyRing(spool::Writer& writer, std::vector<spool::ApiKey> keys) : writer_(writer) {
+KeyRing::KeyRing(spool::Writer& writer, std::vector<spool::ApiKey> keys, std::vector<spool::KeyDay> days)
+    : writer_(writer) {
+  std::unordered_map<std::string, spool::KeyDay> sent;
+  for (auto& day : days) sent.emplace(day.key.value, day);
   for (auto& key : keys) {
+    const spool::KeyDay day = sent[key.id.value];
     std::string id = key.id.value;
-    keys_.insert_or_assign(std::move(id), std::move(key));
+    auto networks = networks_of(key.policy);
+    keys_.insert_or_assign(std::move(id),
+                           std::make_shared<const KnownKey>(std::move(key), std::move(networks),
+                                                            std::make_shared<KeyUse>(day.day, day.messages)));
   }
 }
 
 Result<std::unique_ptr<KeyRing>> KeyRing::load(const spool::Store& store, spool::Writer& writer) {
   auto keys = store.keys();
   if (!keys) return std::unexpected(keys.error());
-  return std::unique_ptr<KeyRing>(new KeyRing(writer, std::move(*keys)));
+  auto days = store.key_days();
+  if (!days) return std::unexpected(days.error());
+  return std::unique_ptr<KeyRing>(new KeyRing(writer, std::move(*keys), std::move(*days)));
 }
 
 KeyRing::Created KeyRing::make(AccountId account, std::string label, WallTime now, Rng& rng) {
@@ -70,10 +87,9 @@ std::optional<wire::Identity> KeyRing::check(std::string_view key_text,
   Digest digest = sha256(key_text);
   auto id = id_of(key_text);
   if (!id) return std::nullopt;
-  std::shared_lock lock(mutex_);
-  auto found = keys_.find(std::string(*id));
-  if (found == keys_.end()) return std::nullopt;
-  const spool::ApiKey& key = found->second;
+  const auto known = find(*id);
+  if (!known) return std::nullopt;
+  const spool::ApiKey& key = known->key;
   if (!equal_constant_time(digest, key.hash) || key.revoked) return std::nullopt;
   if (user && !names(*user, key)) return std::nullopt;
   return wire::Identity{key.account.value, key.id.value};
@@ -89,25 +105,43 @@ std::optional<std::string> KeyRing::account_named(std::string_view name) const {
   std::shared_lock lock(mutex_);
   const auto found = keys_.find(std::string(name));
   if (found == keys_.end()) return std::nullopt;
-  return found->second.account.value;
+  return found->second->key.account.value;
 }
 
-void KeyRing::put(spool::ApiKey key, Loop& home, std::move_only_function<void(Result<void>)> done) {
-  auto answer = std::make_shared<std::move_only_function<void(Result<void>)>>(std::move(done));
+std::shared_ptr<const KnownKey> KeyRing::find(std::string_view id) const {
+  std::shared_lock lock(mutex_);
+  const auto found = keys_.find(std::string(id));
+  return found == keys_.end() ? nullptr : found->second;
+}
+
+// A key that is stored now.
+void KeyRing::know(spool::ApiKey key) {
+  auto known = std::make_shared<KnownKey>();
+  known->networks = networks_of(key.policy);
+  known->key = std::move(key);
+  std::unique_lock lock(mutex_);
+  auto& place = keys_[known->key.id.value];
+  known->use = place ? place->use : std::make_shared<KeyUse>();
+  const spool::KeyPolicy& policy = known->key.policy;
+  if (place && (place->key.policy.rate != policy.rate || place->key.policy.burst != policy.burst))
+    known->use->forget_rate();  // what was waited for at the old rate says nothing of the new one
+  place = std::move(known);
+}
+
+void KeyRing::put(spool::ApiKey key, Loop& home, Changed done) {
+  auto answer = std::make_shared<Changed>(std::move(done));
   bool taken = writer_.submit(spool::PutKey{key}, home, [this, key, answer](const Result<void>& committed) {
-    if (committed) {
-      std::unique_lock lock(mutex_);
-      keys_.insert_or_assign(key.id.value, key);
-    }
+    if (committed) know(key);
     (*answer)(committed);
   });
   if (!taken)
     home.post([answer] { (*answer)(fail(Errc::full, "too much is waiting to be stored, try again later")); });
 }
 
-void KeyRing::create(AccountId account, std::string label, Loop& home, Rng& rng,
+void KeyRing::create(AccountId account, std::string label, spool::KeyPolicy policy, Loop& home, Rng& rng,
                      std::move_only_function<void(Result<Created>)> done) {
   Created made = make(std::move(account), std::move(label), home.wall(), rng);
+  made.key.policy = std::move(policy);
   spool::ApiKey key = made.key;
   put(std::move(key), home,
       [made = std::move(made), done = std::move(done)](const Result<void>& stored) mutable {
@@ -119,27 +153,54 @@ void KeyRing::create(AccountId account, std::string label, Loop& home, Rng& rng,
       });
 }
 
-void KeyRing::revoke(KeyId id, Loop& home, std::move_only_function<void(Result<void>)> done) {
+void KeyRing::change(const KeyId& id, const std::function<void(spool::ApiKey&)>& edit, Loop& home,
+                     Changed done) {
   std::optional<spool::ApiKey> key;
+  Result<void> can;
   {
-    std::shared_lock lock(mutex_);
-    if (auto found = keys_.find(id.value); found != keys_.end()) key = found->second;
+    std::unique_lock lock(mutex_);
+    if (const auto found = keys_.find(id.value); found == keys_.end())
+      can = fail(Errc::not_found, "no key has the id " + id.value);
+    else if (!changing_.insert(id.value).second)
+      can = fail(Errc::conflict, "this key is being changed just now, try again");
+    else
+      key = found->second->key;
   }
-  if (!key) {
-    home.post([done = std::move(done), id = std::move(id)]() mutable {
-      done(fail(Errc::not_found, "no key has the id " + id.value));
-    });
-    return;
-  }
-  if (!key->revoked) key->revoked = home.wall();  // again: the first time stands
-  put(std::move(*key), home, std::move(done));
+  if (!can) return home.post([done = std::move(done), can]() mutable { done(can); });
+  edit(*key);
+  put(std::move(*key), home, [this, id, done = std::move(done)](const Result<void>& stored) mutable {
+    {
+      std::unique_lock lock(mutex_);
+      changing_.erase(id.value);
+    }
+    done(stored);
+  });
+}
+
+void KeyRing::set(const KeyId& id, std::string label, spool::KeyPolicy policy, Loop& home, Changed done) {
+  change(
+      id,
+      [&](spool::ApiKey& key) {
+        key.label = std::move(label);
+        key.policy = std::move(policy);
+      },
+      home, std::move(done));
+}
+
+void KeyRing::revoke(const KeyId& id, Loop& home, Changed done) {
+  change(
+      id,
+      [&](spool::ApiKey& key) {
+        if (!key.revoked) key.revoked = home.wall();  // again: the first time stands
+      },
+      home, std::move(done));
 }
 
 std::vector<spool::ApiKey> KeyRing::list() const {
   std::vector<spool::ApiKey> all;
   {
     std::shared_lock lock(mutex_);
-    for (const auto& [id, key] : keys_) all.push_back(key);
+    for (const auto& [id, known] : keys_) all.push_back(known->key);
   }
   std::ranges::sort(all, {}, [](const spool::ApiKey& key) { return std::pair(key.created, key.id); });
   return all;

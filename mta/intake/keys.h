@@ -2,7 +2,8 @@
 //
 // A key is "rk_" + 12 characters (its public id) + "_" + 32 characters (160 random bits), base 32; only its
 // SHA-256 is kept, compared in constant time. Changes go through the writer and count once committed; readers
-// see a consistent snapshot.
+// see a consistent snapshot. One change of a key at a time: a second one meanwhile is refused with
+// Errc::conflict, as it would not know the first.
 #pragma once
 #include <functional>
 #include <memory>
@@ -11,13 +12,23 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
+#include "mta/base/network.h"
 #include "mta/base/rng.h"
+#include "mta/intake/key_use.h"
 #include "mta/wire/server_dialog.h"
 #include "spool/writer.h"
 
 namespace relay::intake {
+
+// A key as it stood when it was asked for. What it has used is the key's, whichever state of it one holds.
+struct KnownKey {
+  spool::ApiKey key;
+  std::vector<Network> networks;  // of its policy
+  std::shared_ptr<KeyUse> use;
+};
 
 class KeyRing {
  public:
@@ -26,6 +37,8 @@ class KeyRing {
   // The identity behind a key, if it is known, not revoked, and `user` (if given) is its id or its account.
   std::optional<wire::Identity> check(std::string_view key_text, std::optional<std::string_view> user) const;
 
+  // Whatever its state, revoked ones too; null if no key has the id. One lock that readers share.
+  std::shared_ptr<const KnownKey> find(std::string_view id) const;
   // What may be shown of a user name: not the secret of a key that was given as one.
   static std::string_view public_name(std::string_view user);
   // The account of the key that a user name or a key's text names by its id, whether or not that counts.
@@ -37,17 +50,23 @@ class KeyRing {
   };
   // A new key, not yet stored.
   static Created make(AccountId account, std::string label, WallTime now, Rng& rng);
-  void create(AccountId account, std::string label, Loop& home, Rng& rng,
+  void create(AccountId account, std::string label, spool::KeyPolicy policy, Loop& home, Rng& rng,
               std::move_only_function<void(Result<Created>)> done);
-  void revoke(KeyId id, Loop& home, std::move_only_function<void(Result<void>)> done);
+  using Changed = std::move_only_function<void(Result<void>)>;
+  // Gives it this label and policy; they count for the next message of sessions that are open, too.
+  void set(const KeyId& id, std::string label, spool::KeyPolicy policy, Loop& home, Changed done);
+  void revoke(const KeyId& id, Loop& home, Changed done);
   std::vector<spool::ApiKey> list() const;
 
  private:
-  KeyRing(spool::Writer& writer, std::vector<spool::ApiKey> keys);
-  void put(spool::ApiKey key, Loop& home, std::move_only_function<void(Result<void>)> done);
+  KeyRing(spool::Writer& writer, std::vector<spool::ApiKey> keys, std::vector<spool::KeyDay> days);
+  void put(spool::ApiKey key, Loop& home, Changed done);
+  void change(const KeyId& id, const std::function<void(spool::ApiKey&)>& edit, Loop& home, Changed done);
+  void know(spool::ApiKey key);
   spool::Writer& writer_;
   mutable std::shared_mutex mutex_;
-  std::unordered_map<std::string, spool::ApiKey> keys_;  // by id
+  std::unordered_map<std::string, std::shared_ptr<const KnownKey>> keys_;  // by id; under the mutex
+  std::unordered_set<std::string> changing_;                               // ids; the same
 };
 
 }  // namespace relay::intake

@@ -1,5 +1,6 @@
 // What becomes of a submission at the door: accepted, or refused and why.
 #pragma once
+#include <chrono>
 #include <expected>
 #include <functional>
 #include <string_view>
@@ -25,17 +26,23 @@ enum class Refused {
   loop,
   attributes,   // X-Relay-* fields, or when to send
   too_deep,     // MIME parts in each other
+  key,          // it has been revoked
+  network,      // the key may not be used from there
+  sender,       // the key may not send so
+  rate_limit,   // the key's
+  daily_limit,  // the key's
   busy,         // too much waits for its commit
   full,         // no room
   unavailable,  // the store cannot be written now
   failed,       // it could not be stored, and will not be before somebody has seen to the store
 };
-inline constexpr std::size_t refusals = 11;
+inline constexpr std::size_t refusals = 16;
 std::string_view text(Refused reason);  // "too_large"
 
 struct Refusal {
   Refused reason;
-  wire::Reply reply;  // as SMTP says it
+  wire::Reply reply;             // as SMTP says it
+  std::chrono::seconds wait{0};  // until it is worth trying again, if that can be told
 };
 using AcceptResult = std::expected<Accepted, Refusal>;
 using Answer = std::move_only_function<void(AcceptResult)>;

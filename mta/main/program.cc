@@ -159,7 +159,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   const queue::Router router(config.routes);
   queue::Dispatcher dispatcher(router);
   Arrivals arrivals(writer);
-  intake::Intake intake(config.intake, arrivals, *store, dispatcher);
+  intake::Intake intake(config.intake, arrivals, *store, dispatcher, **keys);
 
   intake::AuthGuard guard(config.submission.guard);
 

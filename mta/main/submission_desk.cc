@@ -46,6 +46,8 @@ void SubmissionDesk::authenticate(const wire::AuthRequest& request, const wire::
   wire::AuthResult result{ports_.keys.check(request.password.reveal(), request.user), false};
   if (result.identity) {
     ports_.guard.succeeded(attempt, ports_.loop);
+    result.refusal = policy_.on_auth(*result.identity, peer);
+    if (result.refusal) result.identity.reset();
     return done(result);
   }
   log::warn("smtp: {} failed to authenticate as {}", peer.address, log::printable(user, 64));

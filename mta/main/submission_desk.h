@@ -7,31 +7,9 @@
 #include "mta/intake/auth_guard.h"
 #include "mta/intake/keys.h"
 #include "mta/main/smtp_desk.h"
+#include "mta/main/submission_policy.h"
 
 namespace relay {
-
-// Refuses MAIL while nothing can be stored, so that no content is sent in vain, and offers what intake takes.
-class StoragePolicy final : public wire::ServerPolicy {
- public:
-  StoragePolicy(intake::Intake& intake, const Admission& admission, const Loop& loop)
-      : intake_(intake), admission_(admission), loop_(loop) {}
-  bool pressed() const override { return admission_.pressed(); }
-  wire::Allowance allowance(const wire::Identity* who, const wire::ServerLimits& limits) override {
-    wire::Allowance allowance = ServerPolicy::allowance(who, limits);
-    allowance.release = intake_.release(loop_.wall());
-    return allowance;
-  }
-  std::optional<wire::Reply> on_mail(const wire::Identity*, const wire::MailFrom&) override {
-    auto refusal = intake_.turn_away();
-    if (!refusal) return std::nullopt;
-    return std::move(refusal->reply);
-  }
-
- private:
-  intake::Intake& intake_;
-  const Admission& admission_;
-  const Loop& loop_;
-};
 
 class SubmissionDesk final : public SmtpDesk {
  public:
@@ -52,7 +30,7 @@ class SubmissionDesk final : public SmtpDesk {
 
  private:
   Ports ports_;
-  StoragePolicy policy_;
+  SubmissionPolicy policy_;
 };
 
 }  // namespace relay

@@ -6,6 +6,7 @@
 #include "mta/base/utf8.h"
 #include "relay-api/base64.h"
 #include "relay-api/ctl/session.h"
+#include "relay-api/key_policy.h"
 
 namespace relay::ctl {
 namespace json = boost::json;
@@ -113,16 +114,17 @@ json::object message_object(const spool::Restore& restore) {
           {"recipients", std::move(recipients)}};
 }
 
+// Without a policy there is no such member, and programs that know none read the key.
 json::object key_object(const spool::ApiKey& key) {
   const std::string_view hash(reinterpret_cast<const char*>(key.hash.data()), key.hash.size());
-  return {{"archive", archive_version},
-          {"api_key",
-           json::object{{"id", text_value(key.id.value)},
-                        {"account", text_value(key.account.value)},
-                        {"label", text_value(key.label)},
-                        {"hash", api::encode_base64(hash)},
-                        {"created_at", moment_value(key.created)},
-                        {"revoked_at", key.revoked ? moment_value(*key.revoked) : json::value(nullptr)}}}};
+  json::object members{{"id", text_value(key.id.value)},
+                       {"account", text_value(key.account.value)},
+                       {"label", text_value(key.label)},
+                       {"hash", api::encode_base64(hash)},
+                       {"created_at", moment_value(key.created)},
+                       {"revoked_at", key.revoked ? moment_value(*key.revoked) : json::value(nullptr)}};
+  if (key.policy != spool::KeyPolicy()) members["policy"] = api::policy_object(key.policy);
+  return {{"archive", archive_version}, {"api_key", std::move(members)}};
 }
 
 }  // namespace relay::ctl

@@ -9,6 +9,7 @@
 #include "relay-api/ctl/archive.h"
 #include "relay-api/ctl/session.h"
 #include "relay-api/json_parse.h"
+#include "relay-api/key_policy.h"
 #include "spool/restore.h"
 
 namespace relay::ctl {
@@ -22,6 +23,10 @@ class Fields {
   Fields(const json::value& value, std::string where, std::string& fault)
       : object_(value.if_object()), where_(std::move(where)), fault_(fault) {
     if (object_ == nullptr) fail({}, "it is not an object");
+  }
+
+  bool has(std::string_view name) const {
+    return object_ != nullptr && object_->contains({name.data(), name.size()});
   }
 
   const json::value* get(std::string_view name) {
@@ -277,6 +282,16 @@ Result<ArchiveEntry> read_message(Fields& fields, int version, std::optional<Bod
   return restore;
 }
 
+void read_policy(Fields& fields, spool::KeyPolicy& policy) {
+  const json::value* value = fields.get("policy");
+  if (value == nullptr) return;
+  if (!value->is_object()) return fields.fail("policy", "it is not an object");
+  std::vector<api::Fault> faults;
+  api::Fields members(value->get_object(), "", faults);
+  api::read_policy(members, policy);
+  if (!faults.empty()) fields.fail("policy" + faults.front().where, faults.front().detail);
+}
+
 Result<ArchiveEntry> read_key(const json::value& value, std::string& fault) {
   Fields fields(value, "api_key", fault);
   spool::ApiKey key;
@@ -291,6 +306,7 @@ Result<ArchiveEntry> read_key(const json::value& value, std::string& fault) {
     fields.fail("hash", "it is not 32 bytes in base 64");
   key.created = fields.moment("created_at");
   key.revoked = fields.optional_moment("revoked_at");
+  if (fields.has("policy")) read_policy(fields, key.policy);
   fields.finish();
   if (!fault.empty()) return fail(Errc::invalid, fault);
   return key;

@@ -22,6 +22,7 @@ struct Words {
   ControlOptions control;
   MessageListOptions message_list;
   KeyCreateOptions key;
+  KeySetOptions key_set;
   LiftOptions lift;
   std::string id;
   bool content = false;
@@ -85,16 +86,64 @@ void add_message(CLI::App& app, Words& words) {
   why_command->callback([&words] { words.command = [&words](Session& s) { return why(s, words.id); }; });
 }
 
+// A number with `decimals` at most, or "none".
+CLI::Validator number_or_none(std::size_t decimals) {
+  const auto fault = [decimals](const std::string& word) -> std::string {
+    const auto digits = [](std::string_view text) {
+      return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+    };
+    const std::string_view text(word);
+    const std::size_t point = std::min(text.find('.'), text.size());
+    const bool whole = point == text.size();
+    if (word == "none" ||
+        (digits(text.substr(0, point)) && word.size() <= 16 &&
+         (whole || (digits(text.substr(point + 1)) && text.size() - point - 1 <= decimals))))
+      return {};
+    return decimals > 0 ? "takes a number with three decimals at most, or none"
+                        : "takes a whole number, or none";
+  };
+  return {fault, "NUMBER|none"};
+}
+
+void add_policy(CLI::App& command, KeyPolicyOptions& policy) {
+  command.add_option("--domain", policy.domains, "A domain it may send as; *.example.com: all below it")
+      ->allow_extra_args(false);
+  command.add_option("--from", policy.addresses, "An address it may send as")->allow_extra_args(false);
+  command.add_option("--check", policy.check, "Which senders of a message are checked")
+      ->check(CLI::IsMember({"both", "envelope", "header"}));
+  command.add_option("--network", policy.networks, "An address or a range from which it may be used")
+      ->allow_extra_args(false);
+  const auto number = [&command](const char* name, std::string& into, const char* what,
+                                 std::size_t decimals = 0) {
+    command.add_option(name, into, what)->check(number_or_none(decimals));
+  };
+  number("--recipients", policy.recipients, "Recipients of a message at most");
+  number("--size", policy.size, "Bytes of a message at most");
+  number("--rate", policy.rate, "Messages a second at most, as in 0.5", 3);
+  number("--burst", policy.burst, "Messages that may come at once; else five seconds' worth of the rate");
+  number("--daily", policy.daily, "Messages a day (UTC) at most");
+  number("--sessions", policy.sessions, "Sessions at once at most");
+}
+
 void add_key(CLI::App& app, Words& words) {
   CLI::App* key = app.add_subcommand("key", "API keys");
   key->require_subcommand(1);
   CLI::App* create = key->add_subcommand("create", "Make one and show it, this once");
   create->add_option("--account", words.key.account, "Whose it is")->capture_default_str();
   create->add_option("--label", words.key.label, "What it is for");
+  add_policy(*create, words.key.policy);
   create->callback([&words] { words.command = [&words](Session& s) { return key_create(s, words.key); }; });
   key->add_subcommand("list", "List them")->callback([&words] {
     words.command = [](Session& s) { return key_list(s); };
   });
+  CLI::App* show = key->add_subcommand("show", "What one may do");
+  show->add_option("id", words.id, "The key's id")->required();
+  show->callback([&words] { words.command = [&words](Session& s) { return key_show(s, words.id); }; });
+  CLI::App* set = key->add_subcommand("set", "Change what one may do, at once; none takes a limit away");
+  set->add_option("id", words.key_set.id, "The key's id")->required();
+  set->add_option("--label", words.key_set.label, "What it is for");
+  add_policy(*set, words.key_set.policy);
+  set->callback([&words] { words.command = [&words](Session& s) { return key_set(s, words.key_set); }; });
   CLI::App* revoke = key->add_subcommand("revoke", "Let one count no more");
   revoke->add_option("id", words.id, "The key's id")->required();
   revoke->callback([&words] { words.command = [&words](Session& s) { return key_revoke(s, words.id); }; });

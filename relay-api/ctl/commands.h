@@ -1,5 +1,6 @@
 // The commands of relayctl. Each asks relayd, prints, and returns the program's exit code.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,20 @@ struct MessageListOptions {
   std::string account, before;
   std::uint32_t limit = 50;
 };
+// A key's policy as the words say it; nothing said is empty, and "none" takes a limit away.
+struct KeyPolicyOptions {
+  std::vector<std::string> domains, addresses, networks;
+  std::string check, recipients, size, rate, burst, daily, sessions;
+};
 struct KeyCreateOptions {
   std::string account = "default";
   std::string label;
+  KeyPolicyOptions policy;
+};
+struct KeySetOptions {
+  std::string id;
+  std::optional<std::string> label;
+  KeyPolicyOptions policy;
 };
 
 struct LiftOptions {
@@ -44,6 +56,8 @@ int why(Session& session, const std::string& id);
 
 int key_create(Session& session, const KeyCreateOptions& options);
 int key_list(Session& session);
+int key_show(Session& session, const std::string& id);
+int key_set(Session& session, const KeySetOptions& options);
 int key_revoke(Session& session, const std::string& id);
 
 int lockout_list(Session& session);

@@ -51,6 +51,7 @@ class Client {
   }
   void submit(wire::SubmitRequest request) {
     intake::Submission submission;
+    submission.who = {"a", "k"};
     submission.envelope = std::move(request.envelope);
     submission.content = std::move(request.content);
     submission.helo = std::move(request.helo);
@@ -76,6 +77,16 @@ class Client {
   int code_ = 0;
 };
 
+// The keys of the world's store, which has one.
+std::unique_ptr<intake::KeyRing> with_key(World& w) {
+  w.run(0s);
+  spool::ApiKey key;
+  key.id.value = "k";
+  const spool::Operation put = spool::PutKey{key};
+  RELAY_ASSERT(w.store->apply({&put, 1}).has_value());
+  return std::move(*intake::KeyRing::load(*w.store, *w.writer));
+}
+
 struct Fixture {
   Fixture() {
     w.host("d0.example", "192.0.2.1");
@@ -93,7 +104,8 @@ struct Fixture {
   }
   World w{980};
   queue::Dispatcher dispatcher{*w.router};
-  intake::Intake intake{{.host_name = "relay.example"}, *(w.run(0s), w.writer), *w.store, dispatcher};
+  std::unique_ptr<intake::KeyRing> keys = with_key(w);
+  intake::Intake intake{{.host_name = "relay.example"}, *w.writer, *w.store, dispatcher, *keys};
   std::vector<std::unique_ptr<Client>> all;
 };
 

@@ -188,3 +188,75 @@ TEST_CASE("status says what the relay is and how its storage fares, to the admin
   CHECK(got.at("/queue/ready") == "0");
   CHECK(relay.admin("GET", "/admin/v1/status?x=1").status == 400);
 }
+
+TEST_CASE("a key's policy: given when it is made, shown, changed in parts") {
+  Relay relay;
+  const Got made =
+      relay.admin("POST", "/admin/v1/keys", R"({"policy":{"sending_domains":["Example.COM","*.b.example",
+    "example.com","m\u00fcnchen.example"],"from_addresses":["Shop@C.example"],"networks":["192.0.2.0/24"],"messages_per_second":0.5,
+    "burst_messages":3,"messages_per_day":1000,"recipients_per_message":5,"message_bytes":5000,"sessions":2}})");
+  REQUIRE(made.status == 201);
+  const std::string path = "/admin/v1/keys/" + made.at("/id");
+  const Got shown = relay.admin("GET", path);
+  CHECK(shown.at("/policy/sending_domains") == R"(["example.com","*.b.example","xn--mnchen-3ya.example"])");
+  CHECK(shown.at("/policy/from_addresses") == R"(["Shop@c.example"])");
+  CHECK(shown.at("/policy/senders_checked") == "both");
+  CHECK(shown.json.at_pointer("/policy/messages_per_second").as_double() == 0.5);
+  CHECK(shown.at("/policy/burst_messages") == "3");
+  CHECK(shown.at("/policy/sessions") == "2");
+  CHECK(shown.at("/messages_today") == "0");
+  CHECK(shown.text.find("hash") == std::string::npos);
+  const Got changed =
+      relay.admin("PATCH", path, R"({"label":"x","policy":{"sending_domains":[],"messages_per_second":null,
+    "senders_checked":"header","messages_per_day":null}})");
+  CHECK(changed.status == 200);
+  CHECK(changed.at("/label") == "x");
+  CHECK(changed.at("/policy/sending_domains") == "[]");
+  CHECK(changed.at("/policy/from_addresses") == R"(["Shop@c.example"])");  // as it was
+  CHECK(changed.at("/policy/senders_checked") == "header");
+  CHECK(changed.at("/policy/messages_per_second") == "null");
+  CHECK(changed.at("/policy/burst_messages") == "null");  // goes with it
+  CHECK(changed.at("/policy/message_bytes") == "5000");
+  CHECK(changed.at("/messages_today") == "null");
+  CHECK(relay.admin("PATCH", path, "{}").at("/label") == "x");
+  CHECK(relay.admin("PATCH", path, R"({"label":null})").at("/label").empty());
+  CHECK(relay.admin("PATCH", path, R"({"account":"other"})").status == 422);
+  CHECK(relay.admin("PATCH", "/admin/v1/keys/nobody", "{}").status == 404);
+  CHECK(relay.admin("GET", "/admin/v1/keys/nobody").status == 404);
+  CHECK(relay.app("PATCH", path, "{}").status == 404);
+}
+
+TEST_CASE("a policy that is wrong is refused, member by member") {
+  Relay relay;
+  std::string many;
+  for (int i = 0; i < 100; ++i)
+    many += (i ? ",\"" : "\"") + std::string(40, 'a') + std::to_string(i) + ".example\"";
+  for (const auto& [members, pointer] : {
+           std::pair<std::string, std::string>{R"("sending_domains":["a@b.example"])",
+                                               "/policy/sending_domains/0"},
+           {R"("sending_domains":["*"])", "/policy/sending_domains/0"},
+           {R"("sending_domains":["a.example","[192.0.2.1]"])", "/policy/sending_domains/1"},
+           {R"("sending_domains":"a.example")", "/policy/sending_domains"},
+           {R"("sending_domains":[)" + many + "]", "/policy/sending_domains"},
+           {R"("from_addresses":["a.example"])", "/policy/from_addresses/0"},
+           {R"("networks":["192.0.2.1/24"])", "/policy/networks/0"},
+           {R"("networks":[5])", "/policy/networks/0"},
+           {R"("senders_checked":"none")", "/policy/senders_checked"},
+           {R"("recipients_per_message":0)", "/policy/recipients_per_message"},
+           {R"("recipients_per_message":1.5)", "/policy/recipients_per_message"},
+           {R"("message_bytes":-1)", "/policy/message_bytes"},
+           {R"("messages_per_second":0)", "/policy/messages_per_second"},
+           {R"("messages_per_second":0.0005)", "/policy/messages_per_second"},
+           {R"("messages_per_second":"1")", "/policy/messages_per_second"},
+           {R"("messages_per_second":1e9)", "/policy/messages_per_second"},
+           {R"("burst_messages":5)", "/policy/burst_messages"},
+           {R"("messages_per_day":"5")", "/policy/messages_per_day"},
+           {R"("sessions":1e30)", "/policy/sessions"},
+           {R"("rate":1)", "/policy/rate"},
+       }) {
+    CAPTURE(members);
+    const Got got = relay.admin("POST", "/admin/v1/keys", R"({"policy":{)" + members + "}}");
+    CHECK(got.status == 422);
+    CHECK(got.at("/errors/0/pointer") == pointer);
+  }
+}

@@ -277,3 +277,51 @@ TEST_CASE("the description has exactly the routes of applications") {
   Relay relay;
   CHECK(relay.app("GET", "/openapi.json").text == openapi_json());
 }
+
+TEST_CASE("what a key's policy refuses, over HTTP") {
+  Relay relay;
+  const auto limit = [&](const std::string& members) {
+    const std::string id = relay.key.substr(3, 12);
+    const Got set = relay.admin("PATCH", "/admin/v1/keys/" + id, R"({"policy":{)" + members + "}}");
+    REQUIRE(set.status == 200);
+  };
+  const auto send = [&] {
+    return relay.app("POST", "/v1/messages",
+                     R"({"from":"A <a@example.org>","to":["b@example.net","c@example.net"],"text":"x"})");
+  };
+  limit(R"("sending_domains":["example.com"])");
+  Got got = send();
+  CHECK(got.status == 403);
+  CHECK(got.at("/code") == "sender_not_allowed");
+  CHECK(got.at("/detail") ==
+        "This key may not send as example.org, only as example.com; use such a sender address or ask for the "
+        "domain "
+        "to be added.");
+  limit(R"("sending_domains":null,"recipients_per_message":1)");
+  got = send();
+  CHECK(got.status == 422);
+  CHECK(got.at("/code") == "too_many_recipients");
+  limit(R"("recipients_per_message":null,"message_bytes":10)");
+  got = send();
+  CHECK(got.status == 413);
+  CHECK(got.at("/code") == "content_too_large");
+  limit(R"("message_bytes":null,"messages_per_second":0.25,"burst_messages":1)");
+  CHECK(send().status == 202);
+  got = send();
+  CHECK(got.status == 429);
+  CHECK(got.at("/code") == "rate_limited");
+  CHECK(got.header("Retry-After") == "4");
+  relay.loop.advance(std::chrono::seconds(4));
+  limit(R"("messages_per_day":1)");
+  CHECK(send().status == 202);
+  relay.loop.advance(std::chrono::seconds(4));
+  got = send();
+  CHECK(got.status == 429);
+  CHECK(got.at("/code") == "daily_limit");
+  CHECK(std::stoi(got.header("Retry-After")) > 60);
+  CHECK(relay.admin("GET", "/admin/v1/keys/" + relay.key.substr(3, 12)).at("/messages_today") == "1");
+  limit(R"("networks":["198.51.100.0/24"])");
+  got = relay.app("GET", "/v1/messages");
+  CHECK(got.status == 403);
+  CHECK(got.at("/code") == "address_not_allowed");
+}

@@ -87,7 +87,7 @@ struct Relay {
   spool::PostingLoader loader{*store};
   queue::Scheduler scheduler{{loop, dialer, resolver, writer, loader, router, rng}, {}};
   queue::Dispatcher dispatcher{router};
-  intake::Intake intake{intake_settings(), writer, *store, dispatcher};
+  intake::Intake intake{intake_settings(), writer, *store, dispatcher, *keys};
   intake::AuthGuard guard{{}};
   Api api{{loop,
            rng,
@@ -116,7 +116,7 @@ struct Relay {
 
   std::string make_key(const std::string& account) {
     std::string text;
-    keys->create({account}, "test", loop, rng, [&](Result<intake::KeyRing::Created> created) {
+    keys->create({account}, "test", {}, loop, rng, [&](Result<intake::KeyRing::Created> created) {
       text = must(std::move(created)).text.reveal();
     });
     loop.run();

@@ -171,8 +171,19 @@ TEST_CASE("an API key") {
     CHECK(back.label == key.label);
     CHECK(back.hash == key.hash);
     CHECK(back.revoked == key.revoked);
+    CHECK(back.policy == key.policy);
+    // What has no policy is written as before policies were.
+    CHECK((json::serialize(key_object(key)).find("policy") != std::string::npos) == revoked);
+    key.policy.domains = {"*.a.example"};
+    key.policy.check = spool::SenderCheck::envelope;
+    key.policy.rate = 500;
+    key.policy.burst = 2;
   }
   CHECK(read_entry(R"({"archive":1,"api_key":{"id":""}})").error().message == "api_key.id: it is empty");
+  json::object wrong = key_object(key);
+  wrong["api_key"].as_object()["policy"].as_object()["messages_per_second"] = -1;
+  CHECK(
+      read_entry(json::serialize(wrong)).error().message.starts_with("api_key.policy/messages_per_second: "));
 }
 
 TEST_CASE("the id of a message is found in a line that cannot be read") {

@@ -66,33 +66,47 @@ TEST_CASE("the words become requests") {
     std::vector<std::string> words;
     std::string request;
   };
-  for (const auto& [words, request] : {
-           Case{{"queue", "list"}, "GET /admin/v1/queue?limit=50"},
-           Case{{"queue", "list", "--domain", "a.b", "--status", "held", "--limit", "5", "--after", "x.1"},
-                "GET /admin/v1/queue?limit=5&domain=a.b&status=held&after=x.1"},
-           Case{{"queue", "show", id}, "GET /admin/v1/messages/" + id + "/why"},
-           Case{{"queue", "show", "../x"}, "GET /admin/v1/messages/..%2Fx/why"},
-           Case{{"queue", "retry", id}, "POST /admin/v1/queue/retry {\"id\":\"" + id + "\"}"},
-           Case{{"queue", "hold", "--domain", "a.b"}, R"(POST /admin/v1/queue/hold {"domain":"a.b"})"},
-           Case{{"queue", "release", "--all"}, R"(POST /admin/v1/queue/release {"all":true})"},
-           Case{{"queue", "cancel", "--all"}, R"(POST /admin/v1/queue/cancel {"all":true})"},
-           Case{{"message", "show", id}, "GET /admin/v1/messages/" + id},
-           Case{{"message", "show", id, "--content"}, "GET /admin/v1/messages/" + id + "/content"},
-           Case{{"message", "list", "--account", "a", "--limit", "3"},
-                "GET /admin/v1/messages?limit=3&account=a"},
-           Case{{"why", id}, "GET /admin/v1/messages/" + id + "/why"},
-           Case{{"key", "create"}, R"(POST /admin/v1/keys {"account":"default","label":""})"},
-           Case{{"key", "create", "--account", "a", "--label", "l"},
-                R"(POST /admin/v1/keys {"account":"a","label":"l"})"},
-           Case{{"key", "list"}, "GET /admin/v1/keys"},
-           Case{{"key", "revoke", "k"}, "POST /admin/v1/keys/k/revoke {}"},
-           Case{{"stats"}, "GET /admin/v1/stats"},
-           Case{{"status"}, "GET /admin/v1/status"},
-           Case{{"lockout", "list"}, "GET /admin/v1/lockouts"},
-           Case{{"lockout", "lift", "192.0.2.1"}, R"(POST /admin/v1/lockouts/lift {"subject":"192.0.2.1"})"},
-           Case{{"lockout", "lift", "--all"}, R"(POST /admin/v1/lockouts/lift {"all":true})"},
-           Case{{"tls", "reload"}, "POST /admin/v1/tls/reload {}"},
-       }) {
+  for (
+      const auto& [words, request] : {
+          Case{{"queue", "list"}, "GET /admin/v1/queue?limit=50"},
+          Case{{"queue", "list", "--domain", "a.b", "--status", "held", "--limit", "5", "--after", "x.1"},
+               "GET /admin/v1/queue?limit=5&domain=a.b&status=held&after=x.1"},
+          Case{{"queue", "show", id}, "GET /admin/v1/messages/" + id + "/why"},
+          Case{{"queue", "show", "../x"}, "GET /admin/v1/messages/..%2Fx/why"},
+          Case{{"queue", "retry", id}, "POST /admin/v1/queue/retry {\"id\":\"" + id + "\"}"},
+          Case{{"queue", "hold", "--domain", "a.b"}, R"(POST /admin/v1/queue/hold {"domain":"a.b"})"},
+          Case{{"queue", "release", "--all"}, R"(POST /admin/v1/queue/release {"all":true})"},
+          Case{{"queue", "cancel", "--all"}, R"(POST /admin/v1/queue/cancel {"all":true})"},
+          Case{{"message", "show", id}, "GET /admin/v1/messages/" + id},
+          Case{{"message", "show", id, "--content"}, "GET /admin/v1/messages/" + id + "/content"},
+          Case{{"message", "list", "--account", "a", "--limit", "3"},
+               "GET /admin/v1/messages?limit=3&account=a"},
+          Case{{"why", id}, "GET /admin/v1/messages/" + id + "/why"},
+          Case{{"key", "create"}, R"(POST /admin/v1/keys {"account":"default","label":""})"},
+          Case{{"key", "create", "--account", "a", "--label", "l"},
+               R"(POST /admin/v1/keys {"account":"a","label":"l"})"},
+          Case{
+              {"key",          "create",      "--domain", "a.example", "--domain",   "*.b.example",
+               "--from",       "x@c.example", "--check",  "header",    "--network",  "192.0.2.0/24",
+               "--recipients", "5",           "--size",   "1000",      "--rate",     "0.5",
+               "--burst",      "3",           "--daily",  "100",       "--sessions", "2"},
+              R"(POST /admin/v1/keys {"account":"default","label":"","policy":{"sending_domains":["a.example",)"
+              R"("*.b.example"],"from_addresses":["x@c.example"],"senders_checked":"header","networks":)"
+              R"(["192.0.2.0/24"],"recipients_per_message":5,"message_bytes":1000,"messages_per_second":5E-1,)"
+              R"("burst_messages":3,"messages_per_day":100,"sessions":2}})"},
+          Case{
+              {"key", "set", "k", "--label", "", "--domain", "none", "--rate", "none"},
+              R"(PATCH /admin/v1/keys/k {"label":"","policy":{"sending_domains":[],"messages_per_second":null}})"},
+          Case{{"key", "show", "k"}, "GET /admin/v1/keys/k"},
+          Case{{"key", "list"}, "GET /admin/v1/keys"},
+          Case{{"key", "revoke", "k"}, "POST /admin/v1/keys/k/revoke {}"},
+          Case{{"stats"}, "GET /admin/v1/stats"},
+          Case{{"status"}, "GET /admin/v1/status"},
+          Case{{"lockout", "list"}, "GET /admin/v1/lockouts"},
+          Case{{"lockout", "lift", "192.0.2.1"}, R"(POST /admin/v1/lockouts/lift {"subject":"192.0.2.1"})"},
+          Case{{"lockout", "lift", "--all"}, R"(POST /admin/v1/lockouts/lift {"all":true})"},
+          Case{{"tls", "reload"}, "POST /admin/v1/tls/reload {}"},
+      }) {
     CAPTURE(request);
     const Ran ran = run_words(words, {ok("{}")});
     REQUIRE(ran.requests.size() == 1);
@@ -102,13 +116,27 @@ TEST_CASE("the words become requests") {
 
 TEST_CASE("wrong usage asks nothing and exits with 2") {
   using Words = std::vector<std::string>;
-  for (const Words& words :
-       {Words{}, Words{"dance"}, Words{"queue"}, Words{"queue", "list", "--status", "sent"},
-        Words{"queue", "list", "--limit", "0"}, Words{"queue", "show"}, Words{"queue", "cancel"},
-        Words{"queue", "cancel", "--all", "--domain", "a.b"}, Words{"queue", "cancel", "x", "--all"},
-        Words{"why"}, Words{"key", "revoke"}, Words{"key", "create", "--labl", "x"},
-        Words{"sink", "--listen", "here"}, Words{"sink", "--listen", "127.0.0.1:99999"},
-        Words{"sink", "--key", "k.pem"}}) {
+  for (const Words& words : {Words{},
+                             Words{"dance"},
+                             Words{"queue"},
+                             Words{"queue", "list", "--status", "sent"},
+                             Words{"queue", "list", "--limit", "0"},
+                             Words{"queue", "show"},
+                             Words{"queue", "cancel"},
+                             Words{"queue", "cancel", "--all", "--domain", "a.b"},
+                             Words{"queue", "cancel", "x", "--all"},
+                             Words{"why"},
+                             Words{"key", "set", "k"},
+                             Words{"key", "set", "--rate", "1"},
+                             Words{"key", "set", "k", "--rate", "fast"},
+                             Words{"key", "set", "k", "--rate", "0.0001"},
+                             Words{"key", "set", "k", "--daily", "1.5"},
+                             Words{"key", "set", "k", "--check", "none"},
+                             Words{"key", "revoke"},
+                             Words{"key", "create", "--labl", "x"},
+                             Words{"sink", "--listen", "here"},
+                             Words{"sink", "--listen", "127.0.0.1:99999"},
+                             Words{"sink", "--key", "k.pem"}}) {
     const Ran ran = run_words(words);
     CHECK(ran.code == 2);
     CHECK(!ran.err.empty());
@@ -384,4 +412,20 @@ TEST_CASE("status is said in sentences, with what to do") {
             .out.find("refuses mail for a moment: much waits\n") != std::string::npos);
   CHECK(run_words({"status"}, {answer("failed", "\"sync failed\"")})
             .out.find("restart relayd: sync failed\n") != std::string::npos);
+}
+
+TEST_CASE("a key and what it may do, in words") {
+  const std::string key =
+      R"({"id":"k","account":"acme","label":"shop","created_at":"2026-09-21T14:12:20.000Z","revoked_at":null,
+      "policy":{"sending_domains":["a.example","b.example"],"from_addresses":["x@c.example"],"senders_checked":"both",
+      "networks":["192.0.2.0/24"],"recipients_per_message":5,"message_bytes":2000,"messages_per_second":5E-1,
+      "burst_messages":null,"messages_per_day":100,"sessions":1},"messages_today":7})";
+  CHECK(run_words({"key", "show", "k"}, {ok(key)}).out ==
+        "Id          k\nAccount     acme\nLabel       shop\nCreated     2026-09-21 14:12:20Z\n"
+        "Domains     a.example, b.example\nAddresses   x@c.example\nChecked     both\n"
+        "Networks    192.0.2.0/24\nRecipients  5\nSize        2000\nPer second  0.5\n"
+        "Per day     100, 7 sent today\nSessions    1\n");
+  const std::string list = run_words({"key", "list"}, {ok(R"({"data":[)" + key + R"(],"next":null})")}).out;
+  CHECK(list.find("a.example +2, 192.0.2.0/24, 0.5/s, 100 a day, 5 recipients, 2.0 kB, 1 session") !=
+        std::string::npos);
 }

@@ -35,8 +35,10 @@ struct Fixture {
     s.protocol = "ESMTPSA";
     return s;
   }
+  Fixture() { store.stored_keys = {test::plain_key("abcdefghjkmn")}; }
   void start(Submission s) {
-    intake_ = std::make_unique<Intake>(settings, writer, store, queue.dispatcher);
+    keys = std::move(*KeyRing::load(store, writer));
+    intake_ = std::make_unique<Intake>(settings, writer, store, queue.dispatcher, *keys);
     result.reset();
     intake_->accept(std::move(s), loop, rng, [this](AcceptResult r) {
       CHECK_FALSE(result.has_value());
@@ -71,6 +73,7 @@ struct Fixture {
     CHECK(queue.scheduler.stats().open == before);
     return result->error().reply;
   }
+  std::unique_ptr<KeyRing> keys;
   std::unique_ptr<Intake> intake_;
 };
 
@@ -324,7 +327,8 @@ TEST_CASE_FIXTURE(Fixture, "a full writer and a failed commit are temporary; not
 }
 
 TEST_CASE_FIXTURE(Fixture, "what the store is known to be is said before there is a message, and counted") {
-  Intake intake(settings, writer, store, queue.dispatcher);
+  keys = std::move(*KeyRing::load(store, writer));
+  Intake intake(settings, writer, store, queue.dispatcher, *keys);
   CHECK_FALSE(intake.turn_away().has_value());
   using spool::WriterState;
   for (const auto& [state, reason, code] : {std::tuple(WriterState::busy, Refused::busy, 452),

@@ -169,9 +169,14 @@ struct Door {
   test::FakeStore store;
   SeededRng rng{5};
   IntakeSettings settings{.host_name = "relay.example"};
-  Intake intake{settings, writer, store, queue.dispatcher};
+  std::unique_ptr<KeyRing> keys = ring();
+  Intake intake{settings, writer, store, queue.dispatcher, *keys};
   std::vector<AcceptResult> results;  // in the order they came
 
+  std::unique_ptr<KeyRing> ring() {
+    store.stored_keys = {test::plain_key("abcdefghjkmn")};
+    return std::move(*KeyRing::load(store, writer));
+  }
   void send(const std::string& fields, const std::string& account = "demo",
             std::optional<WallTime> hold = std::nullopt, spool::Origin origin = spool::Origin::smtp) {
     Submission s;

@@ -27,7 +27,8 @@ struct Fixture {
   }
   KeyRing::Created create(const std::string& account) {
     std::optional<Result<KeyRing::Created>> made;
-    keys->create({account}, "a label", loop, rng, [&](Result<KeyRing::Created> r) { made = std::move(r); });
+    keys->create({account}, "a label", {}, loop, rng,
+                 [&](Result<KeyRing::Created> r) { made = std::move(r); });
     CHECK_FALSE(made.has_value());
     REQUIRE(writer.waiting.size() == 1);
     const auto stored = std::get<spool::PutKey>(writer.commit()).key;
@@ -122,7 +123,7 @@ TEST_CASE_FIXTURE(Fixture, "every other text opens nothing") {
 TEST_CASE_FIXTURE(Fixture, "a key counts once it is committed, and not if that fails") {
   std::optional<Result<KeyRing::Created>> made;
   const auto keep = [&](Result<KeyRing::Created> r) { made = std::move(r); };
-  keys->create({"demo"}, "", loop, rng, keep);
+  keys->create({"demo"}, "", {}, loop, rng, keep);
   loop.run();
   CHECK(keys->list().empty());
   writer.commit(fail(Errc::system, "of the test"));
@@ -133,7 +134,7 @@ TEST_CASE_FIXTURE(Fixture, "a key counts once it is committed, and not if that f
 
   made.reset();
   writer.full = true;
-  keys->create({"demo"}, "", loop, rng, keep);
+  keys->create({"demo"}, "", {}, loop, rng, keep);
   CHECK_FALSE(made.has_value());
   loop.run();
   REQUIRE(made.has_value());
@@ -181,4 +182,49 @@ TEST_CASE_FIXTURE(Fixture, "keys of the store are known after a start") {
   CHECK(all[0].account.value == "two");  // by time of making
   store.broken = true;
   CHECK(KeyRing::load(store, writer).error().code == Errc::corrupt);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a policy counts once it is committed, for those who hold the key already") {
+  const auto made = create("demo");
+  const std::string id = made.key.id.value;
+  const auto before = keys->find(id);
+  REQUIRE(before != nullptr);
+  CHECK(before->key.policy == spool::KeyPolicy());
+  spool::KeyPolicy policy;
+  policy.networks = {"192.0.2.0/24", "nonsense"};
+  policy.sessions = 3;
+  std::optional<Result<void>> got;
+  const auto keep = [&](Result<void> r) { got = std::move(r); };
+  keys->set(made.key.id, "new", policy, loop, keep);
+  CHECK(keys->find(id) == before);
+  std::optional<Result<void>> second;
+  keys->revoke(made.key.id, loop, [&](Result<void> r) { second = std::move(r); });
+  loop.run();
+  REQUIRE(second.has_value());
+  CHECK(second->error().code == Errc::conflict);  // it would have been made of the key before
+  writer.commit();
+  loop.run();
+  REQUIRE(got.has_value());
+  CHECK(got->has_value());
+  const auto after = keys->find(id);
+  CHECK(after->key.policy == policy);
+  CHECK(after->key.label == "new");
+  CHECK(after->key.hash == made.key.hash);
+  CHECK(after->networks.size() == 1);
+  CHECK(after->use == before->use);
+  CHECK(revoke(made.key.id).has_value());
+  CHECK(keys->find(id)->key.policy == policy);
+  CHECK(keys->find("nobody") == nullptr);
+  keys->set({"nobody"}, "", {}, loop, keep);
+  loop.run();
+  CHECK(got->error().code == Errc::not_found);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what a key has sent today is known at the start") {
+  const auto made = create("demo");
+  store.stored_keys = {made.key};
+  store.stored_days = {{made.key.id, 5, 17}, {{"gone"}, 5, 1}};
+  load();
+  CHECK(keys->find(made.key.id.value)->use->sent(5) == 17);
+  CHECK(keys->find(made.key.id.value)->use->sent(6) == 0);
 }

@@ -55,10 +55,21 @@ class FakeStore final : public spool::test::NullStore {
     return found == messages.end() ? std::nullopt : std::optional(found->second);
   }
 
+  Result<std::vector<spool::KeyDay>> key_days() const override { return stored_days; }
+
   std::vector<spool::ApiKey> stored_keys;
+  std::vector<spool::KeyDay> stored_days;
   std::map<std::pair<std::string, std::string>, MessageId> messages;  // by account and idempotency key
   bool broken = false;
 };
+
+// Without limits, of the account "demo".
+inline spool::ApiKey plain_key(std::string id) {
+  spool::ApiKey key;
+  key.id.value = std::move(id);
+  key.account.value = "demo";
+  return key;
+}
 
 class SilentResolver final : public dns::Resolver {
  public:

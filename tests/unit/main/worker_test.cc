@@ -128,7 +128,7 @@ struct Relay {
     keys = std::move(intake::KeyRing::load(*store, *writer)).value();
     router = std::make_unique<queue::Router>(config.routes);
     dispatcher = std::make_unique<queue::Dispatcher>(*router);
-    intake = std::make_unique<intake::Intake>(config.intake, *writer, *store, *dispatcher);
+    intake = std::make_unique<intake::Intake>(config.intake, *writer, *store, *dispatcher, *keys);
     monitor = std::make_unique<Monitor>(
         Monitor::Ports{*store, *writer, *in_flight, *intake, inbound, *dispatcher, guard},
         Monitor::Facts{"1.2.3", system_wall(), config.spool.durability, 7});
@@ -176,7 +176,7 @@ struct Relay {
     auto text = made.get_future();
     SystemRng rng;
     loop.post([&] {
-      keys->create(AccountId{"a"}, "test", loop, rng, [&](Result<intake::KeyRing::Created> created) {
+      keys->create(AccountId{"a"}, "test", {}, loop, rng, [&](Result<intake::KeyRing::Created> created) {
         made.set_value(created ? std::string(created->text.reveal()) : "");
       });
     });

@@ -119,7 +119,7 @@ TEST_CASE("lists of mailboxes") {
     return all;
   };
   CHECK(addresses("a@b.example") == List{"a@b.example"});
-  CHECK(addresses("a@b.example, \"x, <y@z>\" <c@d.example> ,(no, \\) more) e@f.example") ==
+  CHECK(addresses("a@b.example, \"x, <y@z>\" <c@d.example> ,(no, \\) more) <e@f.example>") ==
         List{"a@b.example", "c@d.example", "e@f.example"});
   CHECK(addresses("<@r.example,@s.example:a@b.example>, c@d.example").size() == 1);  // no routes here
   for (const std::string_view text :

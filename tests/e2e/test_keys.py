@@ -1,0 +1,137 @@
+"""What an API key may do: limits given and changed by relayctl, kept over SMTP and HTTP alike."""
+
+import contextlib
+import json
+import smtplib
+import ssl
+import subprocess
+
+import pytest
+
+from harness import Relay, Sink
+
+
+def make_key(relay, *limits):
+    made = relay.ctl_json("key", "create", *limits)
+    return made["id"], made["key"]
+
+
+@contextlib.contextmanager
+def session(relay, trusting, key):
+    with smtplib.SMTP("localhost", relay.starttls, timeout=60) as client:
+        client.starttls(context=trusting)
+        client.login(*key)
+        yield client
+
+
+def content(sender):
+    return f"From: A <{sender}>\r\nSubject: x\r\n\r\nx\r\n".encode()
+
+
+def refused(client, sender, written_by=None, recipients=("r@example.net",)):
+    with pytest.raises(smtplib.SMTPException) as raised:
+        client.sendmail(sender, list(recipients), content(written_by or sender))
+    error = raised.value
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return next(iter(error.recipients.values()))
+    return error.smtp_code, error.smtp_error
+
+
+def post(relay, key, sender):
+    body = json.dumps({"from": sender, "to": "r@example.net", "text": "x"})
+    done = subprocess.run(["curl", "-sS", "-i", f"http://127.0.0.1:{relay.http}/v1/messages", "-H",
+                           f"Authorization: Bearer {key[1]}", "-H", "Content-Type: application/json", "-d", body],
+                          capture_output=True, text=True, check=True, timeout=60)
+    head, _, answer = done.stdout.replace("\r\n", "\n").partition("\n\n")
+    return int(head.split()[1]), head, json.loads(answer)
+
+
+def test_senders(relay, trusting):
+    key = make_key(relay, "--domain", "example.com", "--domain", "*.example.org")
+    with session(relay, trusting, key) as client:
+        client.sendmail("a@example.com", ["r@example.net"], content("a@sub.example.org"))
+        code, text = refused(client, "a@example.net")
+        assert (code, text) == (550, b"5.7.1 This key may not send as example.net, only as example.com or *.example.org; "
+                                     b"use such a sender address or ask for the domain to be added")
+        code, text = refused(client, "a@example.com", "b@example.net")
+        assert code == 550 and b"use such a From address" in text
+        client.sendmail("", ["r@example.net"], content("a@example.com"))
+    status, _, answer = post(relay, key, "a@example.net")
+    assert (status, answer["code"]) == (403, "sender_not_allowed")
+    assert post(relay, key, "a@example.com")[0] == 202
+
+
+def test_networks(relay, trusting):
+    key = make_key(relay, "--network", "198.51.100.0/24")
+    with pytest.raises(smtplib.SMTPAuthenticationError) as raised, session(relay, trusting, key):
+        pass
+    assert raised.value.smtp_code == 550 and b"may not be used from 127.0.0.1" in raised.value.smtp_error
+    status, _, answer = post(relay, key, "a@example.com")
+    assert (status, answer["code"]) == (403, "address_not_allowed")
+    relay.ctl("key", "set", key[0], "--network", "127.0.0.0/8", "--network", "::1")
+    with session(relay, trusting, key) as client:
+        client.sendmail("a@example.com", ["r@example.net"], content("a@example.com"))
+
+
+def test_size_and_recipients(relay, trusting):
+    key = make_key(relay, "--size", "1000", "--recipients", "2")
+    with session(relay, trusting, key) as client:
+        client.ehlo()
+        assert client.esmtp_features["size"] == "1000"
+        with pytest.raises(smtplib.SMTPSenderRefused) as raised:
+            client.sendmail("a@example.com", ["r@example.net"], b"x" * 2000)
+        assert raised.value.smtp_code == 552
+        left = client.sendmail("a@example.com", [f"r{i}@example.net" for i in range(3)], content("a@example.com"))
+        assert left["r2@example.net"][0] == 452
+        # An open session is kept to what is set meanwhile.
+        relay.ctl("key", "set", key[0], "--size", "none", "--recipients", "none")
+        client.sendmail("a@example.com", [f"r{i}@example.net" for i in range(3)],
+                        content("a@example.com") + b"x" * 2000)
+
+
+def test_rate(relay, trusting):
+    key = make_key(relay, "--rate", "0.001", "--burst", "2")
+    with session(relay, trusting, key) as client:
+        client.sendmail("a@example.com", ["r@example.net"], content("a@example.com"))
+        assert post(relay, key, "a@example.com")[0] == 202
+        code, text = refused(client, "a@example.com")
+        assert code == 451 and text.startswith(b"4.7.1 This key may send 0.001 messages a second, 2 at once; try again")
+        status, head, answer = post(relay, key, "a@example.com")
+        assert (status, answer["code"]) == (429, "rate_limited")
+        assert 900 < int(head.lower().partition("retry-after: ")[2].split()[0]) <= 1000
+        relay.ctl("key", "set", key[0], "--rate", "none")
+        client.sendmail("a@example.com", ["r@example.net"], content("a@example.com"))
+    assert "rate_limit" in relay.get("/metrics")
+
+
+def test_the_day_survives_a_kill(tmp_path):
+    with contextlib.ExitStack() as stack:
+        sink = Sink.made(tmp_path / "sink", stack)
+        relay = Relay(tmp_path, sink.port)
+        stack.callback(relay.kill)
+        trusting = ssl.create_default_context(cafile=relay.certificate)
+        key = make_key(relay, "--daily", "3")
+
+        def send():
+            with session(relay, trusting, key) as client:
+                client.sendmail("a@example.com", ["r@example.net"], content("a@example.com"))
+
+        send()
+        send()
+        relay.kill()
+        relay.start()
+        assert relay.ctl_json("key", "show", key[0])["messages_today"] == 2
+        send()
+        with session(relay, trusting, key) as client:
+            code, text = refused(client, "a@example.com")
+        assert code == 452 and text.startswith(b"4.7.1 This key may send 3 messages a day, and has; try again in ")
+        relay.ctl("key", "set", key[0], "--daily", "4")
+        send()
+
+
+def test_a_revoked_key_ends_with_the_next_message(relay, trusting):
+    key = make_key(relay)
+    with session(relay, trusting, key) as client:
+        client.sendmail("a@example.com", ["r@example.net"], content("a@example.com"))
+        relay.ctl("key", "revoke", key[0])
+        assert refused(client, "a@example.com")[0] == 550
