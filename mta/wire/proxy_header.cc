@@ -82,11 +82,12 @@ Header parse_line(std::string_view line, std::size_t bytes) {
 Header parse_version_1(std::string_view bytes) {
   const std::string_view begin = bytes.substr(0, proxy_line_bytes);
   const std::size_t end = begin.find('\r');
+  // Before all else, so that the same is said of a line whether its end has come or not.
+  if (begin.find('\n') < end) return malformed("the line does not end in CRLF");
   if (end != std::string_view::npos && end + 1 < begin.size()) {
     if (begin[end + 1] != '\n') return malformed("a CR is not followed by LF");
     return parse_line(begin.substr(0, end), end + 2);
   }
-  if (begin.find('\n') != std::string_view::npos) return malformed("the line does not end in CRLF");
   if (begin.size() == proxy_line_bytes) return malformed("the line is longer than 107 bytes");
   return std::nullopt;
 }

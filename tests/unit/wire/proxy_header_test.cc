@@ -140,6 +140,7 @@ const std::vector<Bad> bad{
     {"PROXY TCP4 192.0.2.1 192.0.2.2 1 2x\r\n", "a port is no number from 0 to 65535"},
     {"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\n", "the line does not end in CRLF"},
     {"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\rE", "a CR is not followed by LF"},
+    {"PROXY UNKNOWN a\n\r\n", "the line does not end in CRLF"},
     {"PROXY UNKNOWN a\rb\r\n", "a CR is not followed by LF"},
     {"PROXY UNKNOWN " + std::string(93, 'x'), "the line is longer than 107 bytes"},
     {"PROXY UNKNOWN " + std::string(92, 'x') + "\r\n", "the line is longer than 107 bytes"},
