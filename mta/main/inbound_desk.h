@@ -16,6 +16,7 @@ class InboundDesk final : public SmtpDesk {
   void authenticate(const wire::AuthRequest&, const wire::PeerInfo&, Authenticated done) override {
     done({});
   }
+  std::uint32_t sessions(const wire::Identity&) override { return 0; }
   void take(wire::SubmitRequest request, Taken done) override { done(inbound_.take(request)); }
 
  private:

@@ -4,6 +4,7 @@
 // On one loop. `done` is called there, within the call or later, once at most; whoever waits for it may have
 // gone by then. Outlives the service.
 #pragma once
+#include <cstdint>
 #include <functional>
 
 #include "mta/wire/server_dialog.h"
@@ -19,6 +20,8 @@ class SmtpDesk {
   virtual wire::ServerPolicy& policy() = 0;
   virtual void authenticate(const wire::AuthRequest& request, const wire::PeerInfo& peer,
                             Authenticated done) = 0;
+  // How many sessions at once his key may have; 0 is no limit.
+  virtual std::uint32_t sessions(const wire::Identity& who) = 0;
   virtual void take(wire::SubmitRequest request, Taken done) = 0;
 };
 

@@ -43,7 +43,8 @@ void SmtpService::take(int fd, const wire::PeerInfo& peer, const Reception::Way&
   counts_.begin();
   sessions_.adopt(std::move(guest->incoming),
                   std::make_unique<wire::ServerDialog>(settings_, ports_.desk.policy()), way.tls,
-                  way.tls_first, [this](net::SessionId id) { progress(id); });
+                  way.tls_first,
+                  [this, place = std::move(guest->place)](net::SessionId id) { progress(id, place); });
 }
 
 wire::ServerDialog* SmtpService::dialog(net::SessionId id) {
@@ -59,7 +60,7 @@ void SmtpService::with(net::SessionId id, F f) {
   sessions_.kick(id);
 }
 
-void SmtpService::progress(net::SessionId id) {
+void SmtpService::progress(net::SessionId id, const Place& place) {
   if (sessions_.over(id)) {
     counts_.end();
     return;
@@ -68,14 +69,33 @@ void SmtpService::progress(net::SessionId id) {
   auto action = server ? server->take_action() : std::nullopt;
   if (!action) return;
   if (const auto* auth = std::get_if<wire::AuthRequest>(&*action)) {
-    ports_.desk.authenticate(*auth, server->peer(), [this, id](const wire::AuthResult& result) {
-      with(id, [&](wire::ServerDialog& d) { d.on_auth_result(result, ports_.loop.now()); });
-    });
+    // The session keeps its place; an answer that comes after it, even after all sessions, must not.
+    ports_.desk.authenticate(*auth, server->peer(),
+                             [this, id, kept = std::weak_ptr(place)](const wire::AuthResult& result) {
+                               if (const Place there = kept.lock()) finish_auth(id, *there, result);
+                             });
   } else {
     ports_.desk.take(std::move(std::get<wire::SubmitRequest>(*action)), [this, id](const wire::Reply& reply) {
       with(id, [&](wire::ServerDialog& d) { d.on_accept_result(reply, ports_.loop.now()); });
     });
   }
+}
+
+// Who it is is known now, and so how many sessions he may have.
+void SmtpService::finish_auth(net::SessionId id, Admission::Place& place, wire::AuthResult result) {
+  with(id, [&](wire::ServerDialog& server) {
+    const std::uint32_t limit = result.identity ? ports_.desk.sessions(*result.identity) : 0;
+    if (result.identity && !place.take_key(result.identity->key, limit)) {
+      reception_.count(server.peer(), TurnedAway::key);
+      result.identity.reset();
+      result.refusal = wire::Reply{
+          454,
+          "4.7.0",
+          {fmt::format("This key has {} sessions already, as many as it may have; use them or end one",
+                       limit)}};
+    }
+    server.on_auth_result(result, ports_.loop.now());
+  });
 }
 
 void SmtpService::shut_down() {

@@ -42,7 +42,9 @@ class SmtpService {
   const SessionCounts& counts() const { return counts_; }
 
  private:
-  void progress(net::SessionId id);
+  using Place = std::shared_ptr<Admission::Place>;
+  void progress(net::SessionId id, const Place& place);
+  void finish_auth(net::SessionId id, Admission::Place& place, wire::AuthResult result);
   // What is done with a session's dialog, if the session is still there.
   template <class F>
   void with(net::SessionId id, F f);

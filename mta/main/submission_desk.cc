@@ -56,6 +56,11 @@ void SubmissionDesk::authenticate(const wire::AuthRequest& request, const wire::
   ports_.loop.at(ports_.loop.now() + delay, [done = std::move(done)]() mutable { done({}); });
 }
 
+std::uint32_t SubmissionDesk::sessions(const wire::Identity& who) {
+  const auto known = ports_.keys.find(who.key);
+  return known ? known->key.policy.sessions : 0;
+}
+
 void SubmissionDesk::take(wire::SubmitRequest request, Taken done) {
   intake::Submission submission;
   submission.origin = spool::Origin::smtp;

@@ -26,6 +26,7 @@ class SubmissionDesk final : public SmtpDesk {
   wire::ServerPolicy& policy() override { return policy_; }
   void authenticate(const wire::AuthRequest& request, const wire::PeerInfo& peer,
                     Authenticated done) override;
+  std::uint32_t sessions(const wire::Identity& who) override;
   void take(wire::SubmitRequest request, Taken done) override;
 
  private:

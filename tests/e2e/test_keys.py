@@ -1,5 +1,6 @@
 """What an API key may do: limits given and changed by relayctl, kept over SMTP and HTTP alike."""
 
+import base64
 import contextlib
 import json
 import smtplib
@@ -8,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import Relay, Sink
+from harness import Relay, Sink, wait_until
 
 
 def make_key(relay, *limits):
@@ -135,3 +136,18 @@ def test_a_revoked_key_ends_with_the_next_message(relay, trusting):
         client.sendmail("a@example.com", ["r@example.net"], content("a@example.com"))
         relay.ctl("key", "revoke", key[0])
         assert refused(client, "a@example.com")[0] == 550
+
+
+def test_sessions_at_once(relay, trusting):
+    key = make_key(relay, "--sessions", "2")
+    with session(relay, trusting, key), session(relay, trusting, key) as second:
+        with smtplib.SMTP("localhost", relay.starttls, timeout=60) as third:
+            third.starttls(context=trusting)
+            third.ehlo()
+            code, text = third.docmd("AUTH", "PLAIN " + base64.b64encode(f"\0{key[0]}\0{key[1]}".encode()).decode())
+            assert (code, text) == (454, b"4.7.0 This key has 2 sessions already, as many as it may have; use them or end "
+                                         b"one")
+            second.quit()
+            wait_until(lambda: third.docmd("AUTH", "PLAIN " + base64.b64encode(
+                f"\0{key[0]}\0{key[1]}".encode()).decode())[0] == 235, "the place is free again")
+            third.sendmail("a@example.com", ["r@example.net"], content("a@example.com"))

@@ -240,6 +240,7 @@ TEST_CASE_FIXTURE(Door, "a header section of nothing else is empty afterwards") 
   Submission s;
   s.envelope.recipients = {{"b@b.example"}};
   s.content = std::make_shared<Body>("X-Relay-Tag: a\r\ntext\r\n");
+  s.who = {"demo", "abcdefghjkmn"};
   intake.accept(std::move(s), loop, rng, [](const AcceptResult&) {});
   CHECK(std::get<spool::Accept>(commit()).message->body->flatten().ends_with(">\r\n\r\ntext\r\n"));
 }
@@ -278,14 +279,18 @@ TEST_CASE_FIXTURE(Door, "scheduled mail waits in the queue") {
 
 TEST_CASE("without scheduling nothing in the future is taken, and FUTURERELEASE is not offered") {
   struct Off : Door {
-    Intake off{
-        {.host_name = "relay.example", .schedule_ahead = Duration::zero()}, writer, store, queue.dispatcher};
+    Intake off{{.host_name = "relay.example", .schedule_ahead = Duration::zero()},
+               writer,
+               store,
+               queue.dispatcher,
+               *keys};
   } door;
   CHECK_FALSE(door.off.release(door.loop.wall()).has_value());
   std::optional<AcceptResult> result;
   Submission s;
   s.envelope.recipients = {{"b@b.example"}};
   s.content = std::make_shared<Body>("X-Relay-Scheduled-At: " + door.in(1s) + "\r\n\r\n");
+  s.who = {"demo", "abcdefghjkmn"};
   door.off.accept(std::move(s), door.loop, door.rng, [&](AcceptResult r) { result = std::move(r); });
   door.loop.run();
   REQUIRE(result.has_value());
