@@ -279,6 +279,9 @@ std::optional<Refusal> Intake::look_at(Submission& submission, const KnownKey* k
   headers = wire::scan_headers(*submission.content, settings_.header_bytes, attribute_prefix);
   if (auto refused = check(settings_, submission, headers)) return refused;
   if (auto refused = check_policy(*key, submission)) return refused;
+  if (headers.hidden_private && submission.origin == spool::Origin::smtp)
+    return wrong_attributes(
+        "X-Relay-* fields stand behind a line that is no header field; mend that line, so that they count");
   if (headers.has_private && submission.origin == spool::Origin::smtp) {
     auto taken = take_attributes(*submission.content, headers.header_bytes, settings_.attributes);
     if (!taken) return wrong_attributes(std::move(taken.error()));

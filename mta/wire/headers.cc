@@ -100,6 +100,17 @@ Walked each_field(std::string_view all, bool all_of_it, std::size_t value_bytes,
   return walked;
 }
 
+// Whether a line of the prefix stands before the first empty one.
+bool any_line(std::string_view rest, std::string_view prefix) {
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find("\r\n"));
+    if (line.empty()) return false;
+    if (starts_ignoring_case(line, prefix)) return true;
+    rest.remove_prefix(std::min(rest.size(), line.size() + 2));
+  }
+  return false;
+}
+
 }  // namespace
 
 HeaderScan scan_headers(const Body& body, std::size_t limit_bytes, std::string_view prefix) {
@@ -113,6 +124,7 @@ HeaderScan scan_headers(const Body& body, std::size_t limit_bytes, std::string_v
   const Walked walked = each_field(all, all.size() == body.size(), value_limit, take);
   scan.complete = walked.complete;
   scan.header_bytes = walked.end;
+  scan.hidden_private = !prefix.empty() && !walked.sound && any_line(all.substr(walked.end), prefix);
   scan.eight_bit = has_eight_bit(all.substr(0, walked.end));
   return scan;
 }

@@ -19,6 +19,9 @@ struct HeaderScan {
   bool has_from = false;
   bool has_subject = false;
   bool has_private = false;  // fields of the prefix asked for
+  // Lines of that prefix between a line that is no field, which ends the section, and the first empty one:
+  // their writer took them for fields, and some readers do.
+  bool hidden_private = false;
   // The first of each, unfolded, trimmed, raw (RFC 2047 words are not decoded), cut at 1,000 bytes.
   std::string from, subject, message_id;
 };

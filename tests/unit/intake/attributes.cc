@@ -245,6 +245,13 @@ TEST_CASE_FIXTURE(Door, "a header section of nothing else is empty afterwards") 
   CHECK(std::get<spool::Accept>(commit()).message->body->flatten().ends_with(">\r\n\r\ntext\r\n"));
 }
 
+TEST_CASE_FIXTURE(Door, "fields behind a line that is no field are not lost in silence") {
+  CHECK(
+      refused("From: a@b.example\r\nno field\r\nX-Relay-Sandbox: true\r\n") ==
+      "554 5.6.0 X-Relay-* fields stand behind a line that is no header field; mend that line, so that they "
+      "count");
+}
+
 TEST_CASE_FIXTURE(Door, "a wrong field refuses the message") {
   CHECK(refused("X-Relay-Sandbox: x\r\n") == "554 5.6.0 X-Relay-Sandbox must be true or false");
   CHECK(intake.stats().refused[static_cast<std::size_t>(Refused::attributes)] == 1);

@@ -131,3 +131,16 @@ TEST_CASE("headers: who has written and sent it, in full, and whether another pr
   CHECK_FALSE(sender_fields(Body("From: a\r\n" + long_value), 100).sound);
   CHECK(sender_fields(Body("")).from.empty());
 }
+
+TEST_CASE("headers: fields of the prefix behind a line that is no field are told, up to the empty line") {
+  const auto hidden = [](const std::string& content) {
+    return scan_headers(Body(content), 1000, "X-Relay-").hidden_private;
+  };
+  CHECK(hidden("From: a@b\r\nno field\r\nx-relay-Sandbox: true\r\n\r\ntext\r\n"));
+  CHECK(hidden("From a@b Sat Nov 21\r\nX-Relay-Tag: a\r\n"));
+  CHECK(hidden(": a\r\nSubject: x\r\nX-Relay-Tag: a\r\n\r\n"));
+  CHECK_FALSE(hidden("X-Relay-Tag: a\r\n\r\nX-Relay-Tag: a\r\n"));
+  CHECK_FALSE(hidden("no field\r\n\r\nX-Relay-Tag: a\r\n"));
+  CHECK_FALSE(hidden("no field\r\nNot-X-Relay-Tag: a\r\n"));
+  CHECK_FALSE(hidden(""));
+}
