@@ -12,16 +12,16 @@ namespace relay::wire {
 using State = ServerDialog::Impl::State;
 
 void ServerDialog::Impl::begin_content(DataDecoder::Framing framing, Instant now) {
-  incoming = std::make_unique<Incoming>(Incoming{DataDecoder(allowed.message_bytes, framing), now, 0});
+  incoming = std::make_unique<Incoming>(Incoming{DataDecoder(allowed.message_bytes, framing), {now, now}});
 }
 
 // Each read moves it, but never beyond what the message as a whole may take, nor what it may take at the
 // least rate: so each byte buys its share of time and no more.
-void ServerDialog::Impl::set_content_deadline(Instant began, std::uint64_t received, Instant now) {
+void ServerDialog::Impl::set_content_deadline(const Pace& pace, Instant now) {
   const ServerLimits& l = limits();
-  const auto bought = std::chrono::seconds(std::min<std::uint64_t>(received / l.least_rate, 1u << 30));
-  const Duration whole = std::min<Duration>(l.message_timeout, l.rate_grace + bought);
-  wait(now, std::min(now + l.data_timeout, began + whole));
+  const auto bought = std::chrono::seconds(std::min<std::uint64_t>(pace.received / l.least_rate, 1u << 30));
+  wait(now, std::min({now + l.data_timeout, pace.began + l.message_timeout,
+                      pace.counts_from + l.rate_grace + bought}));
 }
 
 Reply ServerDialog::Impl::too_large() const {
@@ -42,14 +42,14 @@ void ServerDialog::Impl::handle(Data, Instant now) {
   begin_content(DataDecoder::Framing::dots, now);
   say(354, "", "End data with <CR><LF>.<CR><LF>");
   state = State::data;
-  set_content_deadline(now, 0, now);
+  set_content_deadline(incoming->pace, now);
 }
 
 std::size_t ServerDialog::Impl::consume_data(std::string_view bytes, Instant now) {
   DataDecoder& decoder = incoming->decoder;
   std::size_t taken = decoder.feed(bytes);
-  incoming->received += taken;
-  set_content_deadline(incoming->began, incoming->received, now);
+  incoming->pace.received += taken;
+  set_content_deadline(incoming->pace, now);
   if (decoder.done()) {
     finish_content(now);
   } else if (far_too_large(decoder.size())) {
@@ -77,10 +77,13 @@ void ServerDialog::Impl::handle(Bdat command, Instant now) {
                                         .left = *command.size,
                                         .last = command.last,
                                         .refusal = wrong_with_chunk(command),
-                                        .began = now});
-  if (!chunk->refusal && !incoming) begin_content(DataDecoder::Framing::chunks, now);
+                                        .pace = {now, now}});
+  if (!chunk->refusal && incoming)
+    incoming->pace.counts_from += now - incoming->pace.paused;
+  else if (!chunk->refusal)
+    begin_content(DataDecoder::Framing::chunks, now);
   state = State::chunk;
-  set_content_deadline(incoming ? incoming->began : now, incoming ? incoming->received : 0, now);
+  set_content_deadline(chunk->refusal ? chunk->pace : incoming->pace, now);
   if (chunk->left == 0) finish_chunk(now);
 }
 
@@ -88,12 +91,12 @@ std::size_t ServerDialog::Impl::consume_chunk(std::string_view bytes, Instant no
   const std::string_view ours = bytes.substr(0, std::min<std::uint64_t>(bytes.size(), chunk->left));
   chunk->left -= ours.size();
   if (chunk->refusal) {
-    chunk->received += ours.size();
-    set_content_deadline(chunk->began, chunk->received, now);
+    chunk->pace.received += ours.size();
+    set_content_deadline(chunk->pace, now);
   } else {
     incoming->decoder.feed(ours);
-    incoming->received += ours.size();
-    set_content_deadline(incoming->began, incoming->received, now);
+    incoming->pace.received += ours.size();
+    set_content_deadline(incoming->pace, now);
   }
   if (chunk->left == 0) finish_chunk(now);
   return ours.size();
@@ -114,6 +117,7 @@ void ServerDialog::Impl::finish_chunk(Instant now) {
     incoming->decoder.finish();
     return finish_content(now);
   }
+  incoming->pace.paused = now;
   say(250, "2.0.0", fmt::format("{} octets received", done->size));
   rest(now);
 }

@@ -26,11 +26,18 @@ struct ServerDialog::Impl {
     closed,
   };
 
-  // A message on its way in, and how fast it comes.
+  // How fast content comes. Time between two chunks is a command's, not the content's.
+  struct Pace {
+    Instant began;               // of the message as a whole
+    Instant counts_from;         // `began`, later by all the time between chunks
+    std::uint64_t received = 0;  // bytes, as they came
+    Instant paused = {};         // when the last chunk ended
+  };
+
+  // A message on its way in.
   struct Incoming {
     DataDecoder decoder;
-    Instant began;
-    std::uint64_t received = 0;  // bytes, as they came
+    Pace pace;
   };
 
   // The chunk of a BDAT that is being read. Refused ones are read too: their size is all that tells where
@@ -40,8 +47,7 @@ struct ServerDialog::Impl {
     std::uint64_t left = 0;
     bool last = false;
     std::optional<Reply> refusal;
-    Instant began;
-    std::uint64_t received = 0;  // of a refused one
+    Pace pace;  // of a refused one
   };
 
   Impl(std::shared_ptr<const ServerSettings> s, ServerPolicy& p) : settings(std::move(s)), policy(p) {}
@@ -75,7 +81,7 @@ struct ServerDialog::Impl {
 
   // server_content.cc
   void begin_content(DataDecoder::Framing framing, Instant now);
-  void set_content_deadline(Instant began, std::uint64_t received, Instant now);
+  void set_content_deadline(const Pace& pace, Instant now);
   std::size_t consume_data(std::string_view bytes, Instant now);
   std::size_t consume_chunk(std::string_view bytes, Instant now);
   void finish_chunk(Instant now);

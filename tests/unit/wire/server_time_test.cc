@@ -122,6 +122,16 @@ TEST_CASE("server: a message has a deadline as a whole, and a rate it must come 
     expire(server);
     CHECK(server.said == timed_out);
   }
+  SUBCASE("a pause between chunks is a command's, and costs the content nothing") {
+    ScriptedServer server(settings);
+    server.feed("EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 3\r\nabc");
+    server.now += minutes(4);
+    server.feed("BDAT 1000 LAST\r\n");
+    CHECK(server.dialog.deadline() == server.now + seconds(30));
+    server.now += seconds(29);
+    server.feed(std::string(1000, 'x'));
+    CHECK(server.taken.size() == 1);
+  }
   SUBCASE("in chunks too, also between them and in those that are refused") {
     ScriptedServer server(settings);
     server.feed("EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 1000\r\nx");
