@@ -316,4 +316,16 @@ TEST_CASE("what keys send in a day: counted with the message, once, and over a r
   CHECK(sent(*store) == Lines{"abcdefghjkmn 1 2"});
   apply(*store, counted(day + 2));
   CHECK(sent(*store) == Lines{"abcdefghjkmn 1 3"});
+  EventRecord record;
+  record.event = event(EventType::delivered, day + 3);
+  record.status = Status::delivered;
+  record.attempts = 1;
+  Restore finished;  // accepted as delivered, or brought back from an export
+  finished.recipients.push_back({Status::delivered, 1, {}, {record}});
+  for (const bool is_new : {true, false}) {
+    finished.message = message({.number = is_new ? day + 3 : day + 4});
+    finished.counted = is_new;
+    apply(*store, finished);
+    CHECK(sent(*store) == Lines{"abcdefghjkmn 1 4"});
+  }
 }
