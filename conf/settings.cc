@@ -91,7 +91,7 @@ void read_submission(Section s, Submission& submission) {
   s.size("command_size", limits.command_line_bytes, n<std::size_t>(1 * KiB), n<std::size_t>(64 * KiB));
   s.size("auth_size", limits.auth_line_bytes, n<std::size_t>(1 * KiB), n<std::size_t>(64 * KiB));
   s.size("message_line_size", limits.message_line_bytes, n<std::size_t>(1 * KiB), n<std::size_t>(1 * GiB));
-  s.number("messages", limits.messages, 1u, 1'000'000'000u);
+  s.number("messages", limits.messages, 1u, 999'999u);  // RFC 9422: six digits
   s.number("errors", limits.errors, 1u, 1000u);
   s.number("errors_at_once", limits.errors_at_once, 0u, 1000u);
   s.duration("error_delay", limits.error_delay, Duration::zero(), minutes(1));
