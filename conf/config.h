@@ -68,7 +68,7 @@ struct InboundListener {
 struct Inbound {
   std::vector<InboundListener> listeners;
   // A place of its own, so that strangers never take those of who submits mail. Bounces come one by one.
-  AdmissionLimits connections{.sessions = 500, .per_address = 50};
+  AdmissionLimits connections{.sessions = 500, .per_address = 50, .content_bytes = 64u << 20};
   intake::InboundSettings settings;
 };
 

@@ -85,6 +85,7 @@ void read_submission(Section s, Submission& submission) {
   s.number("connections_per_address", at_once.per_address, 0u, many);
   s.number("pressed_from", at_once.pressed_from, 1u, 100u);
   s.number("pressed_until", at_once.pressed_until, 0u, 100u);
+  s.size("content_memory", at_once.content_bytes, 1 * MiB, 1 * TiB);
   static constexpr Choice<wire::BareNewlines> newlines[] = {{"normalise", wire::BareNewlines::normalise},
                                                             {"strict", wire::BareNewlines::refuse}};
   s.choice("bare_newlines", submission.bare_newlines, newlines);
@@ -117,6 +118,7 @@ void read_inbound(Section s, Inbound& inbound) {
   s.list("domains", inbound.settings.domains, check_domain);
   s.number("connections", inbound.connections.sessions, 1u, many);
   s.number("connections_per_address", inbound.connections.per_address, 0u, many);
+  s.size("content_memory", inbound.connections.content_bytes, 1 * MiB, 1 * TiB);
   s.size("message_size", inbound.settings.message_bytes, 64 * KiB, 1 * GiB);
   s.number("recipients", inbound.settings.recipients, 1u, 10'000u);
 }

@@ -53,7 +53,20 @@ void check_pressure(Document& d, const Config& c) {
     d.fault("submission.pressed_until", "must not be over submission.pressed_from");
 }
 
+void check_content_memory(Document& d, std::string_view section, std::uint64_t memory, std::uint64_t message,
+                          std::string_view message_setting) {
+  if (ByteBudget::for_one(memory) < message)
+    d.fault(fmt::format("{}.content_memory", section),
+            fmt::format(
+                "must be {} at least, as three quarters of it are what one message can have, and {} is {}",
+                format_size((message + 2) / 3 * 4), message_setting, format_size(message)));
+}
+
 void check_sizes(Document& d, const Config& c) {
+  check_content_memory(d, "submission", c.submission.connections.content_bytes, c.intake.message_bytes,
+                       "limits.message_size");
+  check_content_memory(d, "inbound", c.inbound.connections.content_bytes, c.inbound.settings.message_bytes,
+                       "inbound.message_size");
   // JSON carries attachments in base 64: four bytes for three.
   const std::uint64_t encoded = c.api.attachment_bytes / 3 * 4;
   if (!c.http.listeners.empty() && c.http.limits.body_bytes <= encoded)

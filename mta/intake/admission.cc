@@ -18,10 +18,12 @@ std::unique_ptr<Admission::Place> Admission::enter() {
   do {
     if (before >= limits_.sessions) return nullptr;
   } while (!sessions_.compare_exchange_weak(before, before + 1, std::memory_order_relaxed));
-  if (before + 1 > share(limits_.sessions, limits_.pressed_from) && !pressed_.exchange(true)) {
-    for (const auto& told : told_) told();
-  }
+  if (before + 1 > share(limits_.sessions, limits_.pressed_from) && !pressed_.exchange(true)) tell();
   return std::unique_ptr<Place>(new Place(*this));
+}
+
+void Admission::tell() const {
+  for (const auto& told : told_) told();
 }
 
 void Admission::leave() {

@@ -1,5 +1,6 @@
 // Admission: how many sessions a service has at once, over all loops together: in all, of one client address
-// and of one API key. What there is no room for is refused before it costs anything.
+// and of one API key; and how much memory the content has that they are sending. What there is no room for is
+// refused before it costs anything.
 //
 // A Place counts one session for as long as it exists; a session keeps it until its socket is closed. Every
 // function may be called from any thread; one short lock for an address or key, none for the rest. Bounded:
@@ -16,6 +17,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "mta/base/byte_budget.h"
+
 namespace relay {
 
 struct AdmissionLimits {
@@ -28,11 +31,15 @@ struct AdmissionLimits {
   // change with each connection.
   std::uint32_t pressed_from = 90;
   std::uint32_t pressed_until = 80;
+  // Bytes of content under way, from its first byte until it is handed over. Slow clients with large messages
+  // must not take all memory: 5,000 sessions could send 250 GB.
+  std::uint64_t content_bytes = 256u << 20;
 };
 
 class Admission {
  public:
-  explicit Admission(AdmissionLimits limits) : limits_(limits) {}
+  explicit Admission(AdmissionLimits limits)
+      : limits_(limits), content_(limits.content_bytes, [this] { tell(); }) {}
   Admission(const Admission&) = delete;
   Admission& operator=(const Admission&) = delete;
 
@@ -58,8 +65,10 @@ class Admission {
   // Null if all places are taken.
   std::unique_ptr<Place> enter();
   std::uint32_t sessions() const { return sessions_.load(std::memory_order_relaxed); }
-  // Sessions are near their limit: those there are should not be waited for as long as usual.
-  bool pressed() const { return pressed_.load(std::memory_order_relaxed); }
+  // Sessions or their content are near the limit: clients should not be waited for as long as usual.
+  bool pressed() const { return pressed_.load(std::memory_order_relaxed) || content_.pressed(); }
+  ByteBudget& content() { return content_; }
+  const ByteBudget& content() const { return content_; }
   // `told` is called when pressed() has become true, on the thread that brought it about. Before any enter().
   void on_pressed(std::function<void()> told) { told_.push_back(std::move(told)); }
   const AdmissionLimits& limits() const { return limits_; }
@@ -76,12 +85,14 @@ class Admission {
     std::unordered_map<std::string, std::uint32_t> counts_;
   };
   void leave();
+  void tell() const;
 
   const AdmissionLimits limits_;
   std::vector<std::function<void()>> told_;
   std::atomic<std::uint32_t> sessions_{0};
   std::atomic<bool> pressed_{false};
   Counts addresses_, keys_;
+  ByteBudget content_;
 };
 
 }  // namespace relay

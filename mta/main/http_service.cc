@@ -3,6 +3,8 @@
 #include <utility>
 #include <vector>
 
+#include "mta/net/socket.h"
+
 namespace relay {
 namespace {
 
@@ -21,7 +23,10 @@ HttpService::HttpService(Ports ports, const net::HttpLimits& limits, const net::
       reception_("http", ports.loop, ports.admission, counts_, words) {}
 
 void HttpService::take(int fd, const wire::PeerInfo& peer, const Reception::Way& way, api::Door door) {
-  if (going_down_) return reception_.turn_away(fd, peer, way.tls_first, TurnedAway::stopping);
+  if (going_down_) {
+    const net::Socket closed(fd);
+    return reception_.turn_away(fd, peer, way.tls_first, TurnedAway::stopping);
+  }
   net::Incoming incoming{.fd = fd, .peer = peer};
   if (door == api::Door::application) {
     auto guest = reception_.receive(fd, peer, way);

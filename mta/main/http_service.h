@@ -27,7 +27,7 @@ class HttpService {
   // Takes the descriptor; over the limit an application is told 503 and let go. The administrator is let in
   // even when applications have taken every place.
   void take(int fd, const wire::PeerInfo& peer, const Reception::Way& way, api::Door door);
-  // The last descriptor there is: the client is told 503 and let go.
+  // The last descriptor there is, and the caller's still: the client is told 503.
   void turn_away(int fd, const wire::PeerInfo& peer, const Reception::Way& way) {
     reception_.turn_away(fd, peer, way.tls_first, TurnedAway::descriptors);
   }

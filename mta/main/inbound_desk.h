@@ -9,7 +9,7 @@ namespace relay {
 class InboundDesk final : public SmtpDesk {
  public:
   // Both outlive it.
-  InboundDesk(intake::Inbound& inbound, const Admission& admission)
+  InboundDesk(intake::Inbound& inbound, Admission& admission)
       : inbound_(inbound), policy_(inbound, admission) {}
   wire::ServerPolicy& policy() override { return policy_; }
   // Never asked for: it is not offered there.

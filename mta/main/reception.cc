@@ -29,6 +29,7 @@ std::string_view sentence(TurnedAway why) {
 }  // namespace
 
 std::optional<Reception::Guest> Reception::receive(int fd, const wire::PeerInfo& peer, const Way& way) {
+  net::Socket socket(fd);
   std::shared_ptr<Admission::Place> place = admission_.enter();
   if (!place) {
     turn_away(fd, peer, way.tls_first, TurnedAway::connections);
@@ -38,7 +39,7 @@ std::optional<Reception::Guest> Reception::receive(int fd, const wire::PeerInfo&
     turn_away(fd, peer, way.tls_first, TurnedAway::address);
     return std::nullopt;
   }
-  Guest guest{{.fd = fd, .peer = peer, .kept = place}, place};
+  Guest guest{{.fd = socket.release(), .peer = peer, .kept = place}, place};
   if (way.proxied) guest.incoming.on_header = on_header(peer, std::move(place));
   return guest;
 }
@@ -61,7 +62,6 @@ net::Incoming::OnHeader Reception::on_header(const wire::PeerInfo& balancer,
 }
 
 void Reception::turn_away(int fd, const wire::PeerInfo& peer, bool tls_first, TurnedAway why) {
-  const net::Socket closed(fd);
   count(peer, why);
   if (tls_first) return;
   // What has come is read, as a socket closed with unread input is reset, and its client may see no more than

@@ -37,6 +37,7 @@ class Reception {
   };
   // Takes the descriptor; nothing if it was turned away.
   std::optional<Guest> receive(int fd, const wire::PeerInfo& peer, const Way& way);
+  // The descriptor stays the caller's, to be closed at once.
   void turn_away(int fd, const wire::PeerInfo& peer, bool tls_first, TurnedAway why);
   // A session that its owner ends for the same reasons.
   void count(const wire::PeerInfo& peer, TurnedAway why);

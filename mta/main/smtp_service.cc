@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mta/base/log.h"
+#include "mta/net/socket.h"
 
 namespace relay {
 namespace {
@@ -37,7 +38,10 @@ SmtpService::SmtpService(std::string_view name, Ports ports, wire::ServerSetting
 }
 
 void SmtpService::take(int fd, const wire::PeerInfo& peer, const Reception::Way& way) {
-  if (going_down_) return reception_.turn_away(fd, peer, way.tls_first, TurnedAway::stopping);
+  if (going_down_) {
+    const net::Socket closed(fd);
+    return reception_.turn_away(fd, peer, way.tls_first, TurnedAway::stopping);
+  }
   auto guest = reception_.receive(fd, peer, way);
   if (!guest) return;
   counts_.begin();

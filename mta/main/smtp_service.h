@@ -30,7 +30,7 @@ class SmtpService {
 
   // Takes the descriptor; over a limit the client is told 421 and let go.
   void take(int fd, const wire::PeerInfo& peer, const Reception::Way& way);
-  // The last descriptor there is: the client is told 421 and let go.
+  // The last descriptor there is, and the caller's still: the client is told 421.
   void turn_away(int fd, const wire::PeerInfo& peer, const Reception::Way& way) {
     reception_.turn_away(fd, peer, way.tls_first, TurnedAway::descriptors);
   }

@@ -19,7 +19,7 @@ class SubmissionDesk final : public SmtpDesk {
     Rng& rng;
     intake::KeyRing& keys;
     intake::Intake& intake;
-    const Admission& admission;
+    Admission& admission;
     intake::AuthGuard& guard;
   };
   explicit SubmissionDesk(Ports ports) : ports_(ports), policy_(ports.intake, ports.admission, ports.loop) {}

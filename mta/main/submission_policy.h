@@ -14,9 +14,10 @@ namespace relay {
 
 class SubmissionPolicy final : public wire::ServerPolicy {
  public:
-  SubmissionPolicy(intake::Intake& intake, const Admission& admission, const Loop& loop)
+  SubmissionPolicy(intake::Intake& intake, Admission& admission, const Loop& loop)
       : intake_(intake), admission_(admission), loop_(loop) {}
   bool pressed() const override { return admission_.pressed(); }
+  ByteBudget* content() override { return &admission_.content(); }
   wire::Allowance allowance(const wire::Identity* who, const wire::ServerLimits& limits) override;
   std::optional<wire::Reply> on_mail(const wire::Identity* who, const wire::MailFrom& mail) override;
   // After a key has been shown: whether it may be used from there.
@@ -24,7 +25,7 @@ class SubmissionPolicy final : public wire::ServerPolicy {
 
  private:
   intake::Intake& intake_;
-  const Admission& admission_;
+  Admission& admission_;
   const Loop& loop_;
 };
 

@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 
 constexpr int backlog = 1024;       // bursts of new connections wait here; the kernel cuts it at somaxconn
 constexpr int accepts_a_turn = 64;  // then other sessions get their turn
-constexpr Duration exhausted_pause = 1s;  // without descriptors or memory: others end meanwhile
+constexpr Duration exhausted_pause = 100ms;  // without descriptors or memory: others end meanwhile
 constexpr Duration warning_pause = 10s;
 
 // Not waited for: a listener whose backlog is full (EAGAIN) lives too.
@@ -35,7 +35,7 @@ bool answers(const sockaddr_un& at) {
 }  // namespace
 
 struct Listener::Impl {
-  Impl(UvLoop& l, Socket d, OnAccept on, OnAccept none_left)
+  Impl(UvLoop& l, Socket d, OnAccept on, OnExhausted none_left)
       : loop(l), fd(std::move(d)), on_accept(std::move(on)), exhausted(std::move(none_left)) {
     auto* handle = new uv_poll_t;  // NOLINT(cppcoreguidelines-owning-memory): freed by its close callback
     poll = handle;
@@ -83,32 +83,26 @@ struct Listener::Impl {
     for (int i = 0; i < accepts_a_turn; ++i) {
       Accepted one = accept_one();
       if (one.error == EMFILE || one.error == ENFILE) {
-        one = accept_with_spare();
-        if (one.error == 0) continue;
-      } else if (one.error == 0) {
-        on_accept(one.fd, one.peer);
-        continue;
+        // The kernel looks for a free descriptor before it looks for a connection: there may be none.
+        spare = Socket();
+        one = accept_one();
       }
+      if (one.error == EAGAIN) return keep_spare();
       if (one.error == EMFILE || one.error == ENFILE || one.error == ENOBUFS || one.error == ENOMEM)
         return pause(one.error);
-      if (one.error == EAGAIN) return;
-      // ECONNABORTED and the like concern one connection: the next may be good.
+      if (one.error != 0) continue;  // ECONNABORTED and the like concern one connection: the next may be good
+      if (spare)
+        on_accept(one.fd, one.peer);
+      else
+        turn_away(one);
     }
   }
 
-  // The kernel looks for a free descriptor before it looks for a connection: there may be none.
-  Accepted accept_with_spare() {
-    spare = Socket();
-    Accepted one = accept_one();
-    if (one.error == 0) {
-      warn("connections are turned away, as no descriptor is left: the limit of open files is too low");
-      if (exhausted)
-        exhausted(one.fd, one.peer);
-      else
-        const Socket closed(one.fd);
-    }
-    keep_spare();
-    return one;
+  void turn_away(const Accepted& one) {
+    warn("connections are turned away, as no descriptor is left: the limit of open files is too low");
+    if (exhausted) exhausted(one.fd, one.peer);
+    spare = Socket(one.fd);
+    ::dup3(fd.get(), one.fd, O_CLOEXEC);  // ends the connection
   }
 
   void pause(int error) {
@@ -127,7 +121,8 @@ struct Listener::Impl {
   UvLoop& loop;
   Socket fd;
   Socket spare;  // given up to tell a client that there is no other
-  OnAccept on_accept, exhausted;
+  OnAccept on_accept;
+  OnExhausted exhausted;
   Instant quiet_until{};
   uv_poll_t* poll = nullptr;
   TimerId timer;
@@ -169,7 +164,7 @@ Result<void> Listener::check_free(const std::string& address, std::uint16_t port
 }
 
 Result<std::unique_ptr<Listener>> Listener::tcp(UvLoop& loop, const std::string& address, std::uint16_t port,
-                                                OnAccept on_accept, OnAccept exhausted) {
+                                                OnAccept on_accept, OnExhausted exhausted) {
   auto fd = bound(address, port, true);
   if (!fd) return std::unexpected(fd.error());
   SocketAddress at;
@@ -183,7 +178,7 @@ Result<std::unique_ptr<Listener>> Listener::tcp(UvLoop& loop, const std::string&
 }
 
 Result<std::unique_ptr<Listener>> Listener::local(UvLoop& loop, const std::string& path, OnAccept on_accept,
-                                                  OnAccept exhausted) {
+                                                  OnExhausted exhausted) {
   auto failed = [&](const std::string& why) {
     return fail(Errc::unavailable, fmt::format("cannot listen on {}: {}", path, why));
   };

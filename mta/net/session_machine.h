@@ -81,6 +81,7 @@ class SessionMachine {
   void settle();
   bool send(std::size_t& left);
   bool pull_output();
+  bool awaits_opening() const;
   void owe(std::size_t bytes);
   bool act();
   void start_handshake();

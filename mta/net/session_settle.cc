@@ -60,6 +60,7 @@ bool SessionMachine::send(std::size_t& left) {
 
 bool SessionMachine::pull_output() {
   if (!parts_.dialog || !link_ || parts_.dialog->output().empty()) return false;
+  if (awaits_opening()) return false;
   if (link_->broken()) {
     parts_.dialog->output().take();
     return false;
@@ -68,6 +69,11 @@ bool SessionMachine::pull_output() {
   link_->take(parts_.dialog->output());
   sent_owed_ = true;
   return true;
+}
+
+// Its peer is not yet known, or TLS not yet there: what its dialog has to say is not for the clear.
+bool SessionMachine::awaits_opening() const {
+  return !opened_ && (phase_ == Phase::proxying || phase_ == Phase::handshaking);
 }
 
 // More output gives more time, at the least rate: who reads faster than that is never late, however much
@@ -82,17 +88,13 @@ void SessionMachine::owe(std::size_t bytes) {
 bool SessionMachine::act() {
   switch (phase_) {
     case Phase::fresh:
-    case Phase::proxying:
     case Phase::lingering:
     case Phase::gone: return false;
     case Phase::flushing: finish_close(); return true;
     case Phase::connecting:
-      if (parts_.dialog->wants() != Want::close) return false;
-      last_progress();
-      vanish();
-      return false;
+    case Phase::proxying:
     case Phase::handshaking:
-      if (!opened_ || parts_.dialog->wants() != Want::close) return false;
+      if (parts_.dialog->wants() != Want::close) return false;
       last_progress();
       vanish();
       return false;

@@ -113,6 +113,7 @@ Command parse_command(std::string_view line, const CommandContext& context) {
   if (verb == "MAIL") return parse_mail(trim_end(rest), context);
   if (verb == "RCPT") return parse_rcpt(trim_end(rest), context);
   if (verb == "BDAT") return parse_bdat(rest);
+  if (verb.starts_with("BDAT")) return Bdat{};  // BDAT<TAB>5: what follows may well be data
   if (verb == "EHLO") return parse_hello(rest, true);
   if (verb == "HELO") return parse_hello(rest, false);
   if (verb == "AUTH") return parse_auth(rest);

@@ -43,16 +43,25 @@ class DataDecoder::Ahead {
   std::optional<std::size_t> cr_, lf_;
 };
 
+// What the segment under way has room for is counted, not what is in it.
+bool DataDecoder::has_room() {
+  const std::uint64_t step = size_ > segment_bytes / 4 ? segment_bytes : segment_bytes / 16;
+  return share_.grow_to((size_ + step - 1) / step * step);
+}
+
+void DataDecoder::drop() {
+  body_ = std::make_shared<Body>();
+  segment_ = std::string();
+  share_.release();
+}
+
 // Bytes that may hold whole lines: then the caller has told of their ends.
 void DataDecoder::put(std::string_view bytes) {
   size_ += bytes.size();
-  if (size_ > limit_) {
-    if (!std::exchange(over_, true)) {
-      body_ = std::make_shared<Body>();
-      segment_ = std::string();
-    }
-    return;
-  }
+  const bool dropped = over_ || no_room_;
+  over_ = size_ > limit_;
+  no_room_ = no_room_ || (!over_ && !has_room());
+  if (over_ || no_room_) return dropped ? void() : drop();
   eight_bit_ = eight_bit_ || any_high(bytes);
   nul_ = nul_ || bytes.find('\0') != std::string_view::npos;
   while (!bytes.empty()) {
@@ -165,7 +174,7 @@ void DataDecoder::finish() {
 }
 
 std::shared_ptr<Body> DataDecoder::take() {
-  RELAY_ASSERT(done() && !over_);
+  RELAY_ASSERT(done() && !over_ && !no_room_);
   body_->append(std::move(segment_));
   return std::move(body_);
 }

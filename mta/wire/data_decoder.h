@@ -5,8 +5,8 @@
 // never ends it. Each bare LF and each bare CR becomes CRLF in the content (RFC 5321 2.3.8 forbids them; some
 // real clients send them), also where a chunk's end stands beside it; that it did is told by bare(). NUL
 // passes, and is told. Over the limit the rest is read and dropped to the end, so that the refusal comes
-// where a reply is due. Memory: the content, in segments of 256 KiB; time is linear, whatever the content and
-// its cuts.
+// where a reply is due; and so it is when the budget that all content under way shares has no room for it.
+// Memory: the content, in segments of 256 KiB; time is linear, whatever the content and its cuts.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -14,14 +14,17 @@
 #include <string_view>
 
 #include "mta/base/body.h"
+#include "mta/base/byte_budget.h"
 
 namespace relay::wire {
 
 class DataDecoder {
  public:
   enum class Framing : std::uint8_t { dots, chunks };
-  explicit DataDecoder(std::uint64_t limit_bytes, Framing framing = Framing::dots)
-      : limit_(limit_bytes), dots_(framing == Framing::dots) {}
+  // `budget`, if there is one, outlives the decoder, which has a share of it until it is destroyed.
+  explicit DataDecoder(std::uint64_t limit_bytes, Framing framing = Framing::dots,
+                       ByteBudget* budget = nullptr)
+      : limit_(limit_bytes), dots_(framing == Framing::dots), share_(budget) {}
 
   // Takes bytes up to the end of the content at most; returns how many were taken. Those after belong to
   // commands. In chunks all are taken.
@@ -30,11 +33,12 @@ class DataDecoder {
   bool done() const { return state_ == State::done; }
   std::uint64_t size() const { return size_; }  // of the content so far, dropped or not
   bool over_limit() const { return over_; }
+  bool no_room() const { return no_room_; }  // in the budget; not told beyond the limit
   bool eight_bit() const { return eight_bit_; }
   bool bare() const { return bare_; }
   bool nul() const { return nul_; }
   std::uint64_t longest_line() const { return std::max(longest_, line_); }  // with its end
-  std::shared_ptr<Body> take();  // when done() and not over_limit()
+  std::shared_ptr<Body> take();  // when done(), and neither over_limit() nor no_room()
 
  private:
   // What has been seen of CRLF . CRLF. A CR is held back until its successor is known. After a bare LF or CR
@@ -48,6 +52,8 @@ class DataDecoder {
     done,
   };
   void put(std::string_view bytes);
+  bool has_room();
+  void drop();
   void put_line_end(bool bare);
   void end_line();
   class Ahead;
@@ -61,6 +67,8 @@ class DataDecoder {
   std::shared_ptr<Body> body_ = std::make_shared<Body>();
   State state_ = State::line_start;
   bool over_ = false;
+  bool no_room_ = false;
+  ByteBudget::Share share_;
   bool eight_bit_ = false;
   bool bare_ = false;
   bool nul_ = false;

@@ -18,12 +18,17 @@ struct Overloaded : Fs... {
   using Fs::operator()...;
 };
 
+// The secret in a command that nobody looks at.
+void forget(Command& command) {
+  if (auto* auth = std::get_if<Auth>(&command); auth != nullptr && auth->initial) wipe(*auth->initial);
+}
+
 }  // namespace
 
 void ServerDialog::Impl::on_command(std::string_view line, Instant now) {
   Command command = parse_command(line, {.extended = extended, .smtputf8 = envelope.smtputf8});
   rest(now);
-  if (state == State::closed || too_much_junk(command)) return;
+  if (state == State::closed || too_much_junk(command)) return forget(command);
   std::visit(Overloaded{
                  [&](Ehlo& c) { handle(c); },
                  [&](MailFrom& c) { handle(c); },
@@ -47,11 +52,14 @@ void ServerDialog::Impl::on_command(std::string_view line, Instant now) {
              command);
 }
 
-// Commands that do nothing for a message. Beyond their number each counts as an error, and says so.
+// Commands that do nothing for a message, and those that begin one: one each is what a message takes, and a
+// session in which none comes through has an end, whether its refusals are for good or for now. Beyond their
+// number each counts as an error, and says so.
 bool ServerDialog::Impl::too_much_junk(const Command& command) {
   const bool is_junk = std::holds_alternative<Noop>(command) || std::holds_alternative<Rset>(command) ||
                        std::holds_alternative<Vrfy>(command) || std::holds_alternative<Expn>(command) ||
-                       std::holds_alternative<Help>(command) || std::holds_alternative<Ehlo>(command);
+                       std::holds_alternative<Help>(command) || std::holds_alternative<Ehlo>(command) ||
+                       std::holds_alternative<MailFrom>(command) || std::holds_alternative<Auth>(command);
   if (!is_junk || ++junk <= limits().junk_commands) return false;
   if (std::holds_alternative<Rset>(command) || std::holds_alternative<Ehlo>(command)) reset_transaction();
   say(550, "5.7.0", "Too many commands without a message");
@@ -128,8 +136,11 @@ void ServerDialog::Impl::handle(MailFrom& command) {
     if (const auto wrong = wrong_with_hold(*command.hold)) return say(*wrong);
   }
   if (auto refusal = policy.on_mail(identity(), command)) return say(*refusal);
+  const ByteBudget* budget = policy.content();
+  if (budget != nullptr && !budget->has_room(command.size.value_or(0))) return say(no_room());
   ++messages;
   in_transaction = true;
+  transaction_ends = clock + limits().message_timeout;
   envelope.reverse_path = std::move(command.reverse_path);
   envelope.smtputf8 = command.smtputf8;
   envelope.eight_bit = command.eight_bit;

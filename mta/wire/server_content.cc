@@ -12,20 +12,27 @@ namespace relay::wire {
 using State = ServerDialog::Impl::State;
 
 void ServerDialog::Impl::begin_content(DataDecoder::Framing framing, Instant now) {
-  incoming = std::make_unique<Incoming>(Incoming{DataDecoder(allowed.message_bytes, framing), {now, now}});
+  incoming = std::make_unique<Incoming>(Incoming{
+      DataDecoder(allowed.message_bytes, framing, policy.content()), begin_pace(transaction_ends, now)});
 }
 
-// Each read moves it, but never beyond what the message as a whole may take, nor what it may take at the
-// least rate: so each byte buys its share of time and no more.
-void ServerDialog::Impl::set_content_deadline(const Pace& pace, Instant now) {
-  const ServerLimits& l = limits();
-  const auto bought = std::chrono::seconds(std::min<std::uint64_t>(pace.received / l.least_rate, 1u << 30));
-  wait(now, std::min({now + l.data_timeout, pace.began + l.message_timeout,
-                      pace.counts_from + l.rate_grace + bought}));
+ServerDialog::Impl::Pace ServerDialog::Impl::begin_pace(Instant ends, Instant now) const {
+  return {.ends = ends, .grace_ends = now + limits().rate_grace, .bought = now + limits().rate_grace};
+}
+
+void ServerDialog::Impl::on_content(Pace& pace, std::size_t bytes, Instant now) {
+  const Duration worth = Duration(std::chrono::seconds(1)) * bytes / limits().least_rate;
+  const Instant patience = now + limits().data_timeout;
+  pace.bought = std::min(pace.bought + worth, std::max(patience, pace.grace_ends));
+  wait(now, std::min({pace.bought, patience, pace.ends}));
 }
 
 Reply ServerDialog::Impl::too_large() const {
   return {552, "5.3.4", {fmt::format("Message is larger than {} bytes", allowed.message_bytes)}};
+}
+
+Reply ServerDialog::Impl::no_room() {
+  return {452, "4.3.1", {"Too much mail is coming in at once, try again later"}};
 }
 
 // So much beyond the limit that reading it to its end, only to refuse it there, would serve nobody.
@@ -42,14 +49,13 @@ void ServerDialog::Impl::handle(Data, Instant now) {
   begin_content(DataDecoder::Framing::dots, now);
   say(354, "", "End data with <CR><LF>.<CR><LF>");
   state = State::data;
-  set_content_deadline(incoming->pace, now);
+  on_content(incoming->pace, 0, now);
 }
 
 std::size_t ServerDialog::Impl::consume_data(std::string_view bytes, Instant now) {
   DataDecoder& decoder = incoming->decoder;
   std::size_t taken = decoder.feed(bytes);
-  incoming->pace.received += taken;
-  set_content_deadline(incoming->pace, now);
+  on_content(incoming->pace, taken, now);
   if (decoder.done()) {
     finish_content(now);
   } else if (far_too_large(decoder.size())) {
@@ -77,27 +83,21 @@ void ServerDialog::Impl::handle(Bdat command, Instant now) {
                                         .left = *command.size,
                                         .last = command.last,
                                         .refusal = wrong_with_chunk(command),
-                                        .pace = {now, now}});
+                                        .pace = begin_pace(now + limits().message_timeout, now)});
   if (!chunk->refusal && incoming)
-    incoming->pace.counts_from += now - incoming->pace.paused;
+    incoming->pace.resume(now);
   else if (!chunk->refusal)
     begin_content(DataDecoder::Framing::chunks, now);
   state = State::chunk;
-  set_content_deadline(chunk->refusal ? chunk->pace : incoming->pace, now);
+  on_content(chunk->refusal ? chunk->pace : incoming->pace, 0, now);
   if (chunk->left == 0) finish_chunk(now);
 }
 
 std::size_t ServerDialog::Impl::consume_chunk(std::string_view bytes, Instant now) {
   const std::string_view ours = bytes.substr(0, std::min<std::uint64_t>(bytes.size(), chunk->left));
   chunk->left -= ours.size();
-  if (chunk->refusal) {
-    chunk->pace.received += ours.size();
-    set_content_deadline(chunk->pace, now);
-  } else {
-    incoming->decoder.feed(ours);
-    incoming->pace.received += ours.size();
-    set_content_deadline(incoming->pace, now);
-  }
+  if (!chunk->refusal) incoming->decoder.feed(ours);
+  on_content(chunk->refusal ? chunk->pace : incoming->pace, ours.size(), now);
   if (chunk->left == 0) finish_chunk(now);
   return ours.size();
 }
@@ -107,6 +107,7 @@ void ServerDialog::Impl::finish_chunk(Instant now) {
   state = State::command;
   std::optional<Reply> refusal = done->refusal;
   if (!refusal && incoming->decoder.over_limit()) refusal = too_large();  // with the line ends it was given
+  if (!refusal && incoming->decoder.no_room()) refusal = no_room();
   if (refusal) {
     // What has come of the message is no message any more (RFC 3030 2).
     reset_transaction();
@@ -134,6 +135,7 @@ static bool needs_smtputf8(const Envelope& envelope, const Body& content) {
 std::optional<Reply> ServerDialog::Impl::wrong_with_content() const {
   const DataDecoder& decoder = incoming->decoder;
   if (decoder.over_limit()) return too_large();
+  if (decoder.no_room()) return no_room();
   if (decoder.longest_line() > limits().message_line_bytes)
     return Reply{554,
                  "5.6.0",

@@ -45,8 +45,7 @@ void ServerDialog::Impl::rest(Instant now) {
   if (state == State::closed || state == State::slowed) return;
   state = State::command;
   wait(now, now + limits().command_timeout);
-  // Within BDAT the message as a whole goes on.
-  if (incoming) deadline = std::min(deadline, incoming->pace.began + limits().message_timeout);
+  if (in_transaction) deadline = std::min(deadline, transaction_ends);
   if (going_down) close_with(421, "4.3.2", settings->host_name + " Shutting down");
 }
 

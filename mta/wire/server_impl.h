@@ -26,12 +26,18 @@ struct ServerDialog::Impl {
     closed,
   };
 
-  // How fast content comes. Time between two chunks is a command's, not the content's.
+  // How fast content comes: each byte buys its share of time at the least rate, and no more than a pause may
+  // last is ever in store. Time between two chunks is a command's, not the content's.
   struct Pace {
-    Instant began;               // of the message as a whole
-    Instant counts_from;         // `began`, later by all the time between chunks
-    std::uint64_t received = 0;  // bytes, as they came
-    Instant paused = {};         // when the last chunk ended
+    Instant ends;         // the message as a whole
+    Instant grace_ends;   // until then its rate is not asked for
+    Instant bought;       // until when it may last without another byte
+    Instant paused = {};  // when the last chunk ended
+
+    void resume(Instant now) {
+      grace_ends += now - paused;
+      bought += now - paused;
+    }
   };
 
   // A message on its way in.
@@ -81,7 +87,8 @@ struct ServerDialog::Impl {
 
   // server_content.cc
   void begin_content(DataDecoder::Framing framing, Instant now);
-  void set_content_deadline(const Pace& pace, Instant now);
+  Pace begin_pace(Instant ends, Instant now) const;
+  void on_content(Pace& pace, std::size_t bytes, Instant now);
   std::size_t consume_data(std::string_view bytes, Instant now);
   std::size_t consume_chunk(std::string_view bytes, Instant now);
   void finish_chunk(Instant now);
@@ -89,6 +96,7 @@ struct ServerDialog::Impl {
   std::optional<Reply> wrong_with_content() const;
   bool far_too_large(std::uint64_t bytes) const;
   Reply too_large() const;
+  static Reply no_room();
   std::optional<Reply> wrong_with_chunk(const Bdat& command) const;
 
   // server_commands.cc
@@ -113,6 +121,7 @@ struct ServerDialog::Impl {
   bool skipping = false;  // the rest of a line that was too long
   bool extended = true;   // EHLO, not HELO
   bool in_transaction = false;
+  Instant transaction_ends = never;
   bool going_down = false;
   Output out;
   std::string in;   // read and not yet consumed

@@ -78,6 +78,10 @@ std::size_t ServerDialog::Impl::consume_line(std::string_view bytes, Instant now
   }
   std::size_t end = bytes.find('\n');
   std::size_t limit = line_limit(bytes);
+  if (!skipping && std::min(end, bytes.size()) >= limit && starts_ignoring_case(bytes, "BDAT")) {
+    handle(Bdat{}, now);
+    return bytes.size();
+  }
   if (end == std::string_view::npos) {
     if (!skipping && bytes.size() <= limit) return 0;
     skipping = true;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "mta/base/byte_budget.h"
 #include "mta/wire/command.h"
 #include "mta/wire/envelope.h"
 #include "mta/wire/server_settings.h"
@@ -37,6 +38,8 @@ class ServerPolicy {
   // Whether sessions are near their limit: then deadlines and what is forgiven shrink. A session hears of a
   // change when its deadline is next asked for.
   virtual bool pressed() const { return false; }
+  // What all content under way shares; null is no limit. Outlives the dialog.
+  virtual ByteBudget* content() { return nullptr; }
   // Asked for EHLO's reply and at MAIL.
   virtual Allowance allowance(const Identity*, const ServerLimits& limits) {
     return {limits.message_bytes, limits.recipients};

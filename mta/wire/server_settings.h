@@ -34,10 +34,12 @@ struct ServerLimits {
       std::chrono::minutes(5);  // RFC 5321 4.5.3.2.7: at least 5 minutes for any command
   Duration command_timeout = std::chrono::minutes(5);  // RFC 5321 4.5.3.2.7; for a whole line
   Duration data_timeout = std::chrono::minutes(5);     // between two reads of a message
-  // From the first byte of a message that may come to its last: 50 MiB within it are 15 KiB a second.
+  // From MAIL to the last byte of the message: 50 MiB within it are 15 KiB a second.
   Duration message_timeout = std::chrono::hours(1);
   // A message must come at this rate on average, bytes a second, once it has taken `rate_grace`: a client
-  // that sends a byte now and then holds a session for nothing. The slowest modem is faster.
+  // that sends a byte now and then holds a session for nothing. The slowest modem is faster. Who has been
+  // faster may pause for it, but for `data_timeout` at most: so a message that has just begun may not pause
+  // longer than the grace.
   std::uint32_t least_rate = 500;
   Duration rate_grace = std::chrono::seconds(30);
   // Under pressure (ServerPolicy::pressed): for every wait for the client, and in place of `errors`.

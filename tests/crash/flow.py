@@ -35,6 +35,7 @@ class Ledger:
         self.acknowledged = {}  # by id
         self.fresh = []         # ids acknowledged since take_fresh()
         self.refusals = {}      # answers other than yes, with how often
+        self.turned_away = set()  # the clients whose last answer was no
         self.doubtful = set()   # ids whose open recipients were to be cancelled
 
     def sending(self, mail):
@@ -46,10 +47,12 @@ class Ledger:
             assert message_id not in self.acknowledged
             self.acknowledged[message_id] = mail
             self.fresh.append(message_id)
+            self.turned_away.discard(threading.current_thread())
 
     def refused(self, answer):
         with self.lock:
             self.refusals[answer] = self.refusals.get(answer, 0) + 1
+            self.turned_away.add(threading.current_thread())
 
     def take_fresh(self):
         with self.lock:
@@ -187,7 +190,7 @@ def flow(relay, ledger, rng, smtp=3, http_clients=2, administrators=1, large=0.0
     for client in clients:
         client.start()
     try:
-        yield
+        yield [client for client in clients if not isinstance(client, Administrator)]
     finally:
         for client in clients:
             client.done.set()

@@ -9,7 +9,7 @@ namespace {
 
 // What a client is told, command by command.
 std::string dialogue(Inbound& inbound, const std::string& bytes) {
-  const Admission admission{{}};
+  Admission admission{{}};
   InboundPolicy policy(inbound, admission);
   wire::ServerSettings settings;
   settings.host_name = "mx.test";

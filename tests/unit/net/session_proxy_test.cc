@@ -165,6 +165,30 @@ TEST_CASE("who is turned away once the header is known is told so, and no dialog
   CHECK(b.net.table.over(b.id));
 }
 
+TEST_CASE(
+    "a dialog that is ended before the header or the handshake is there says nothing, and nobody waits") {
+  const test::Certificate certificate;
+  const auto tls = certificate.server();
+  for (const bool implicit : {false, true}) {
+    for (const std::string& sent : {""s, line}) {
+      if (!implicit && !sent.empty()) continue;  // then it is open
+      CAPTURE(implicit);
+      CAPTURE(sent);
+      Behind b({}, tls, implicit);
+      const Socket client = b.connect();
+      say(client, sent);
+      if (!sent.empty()) b.net.run_until([&] { return !b.told.empty(); });
+      auto* dialog = static_cast<TestDialog*>(b.net.table.dialog(b.id));
+      REQUIRE(dialog != nullptr);
+      dialog->out.append("421 shutting down\r\n");
+      dialog->want = wire::Want::close;
+      b.net.table.kick(b.id);
+      CHECK(hear(b, client).empty());
+      CHECK(b.kept.expired());
+    }
+  }
+}
+
 TEST_CASE("TLS begins behind the header, also in the same segment") {
   const test::Certificate certificate;
   const auto tls = certificate.server();

@@ -252,3 +252,40 @@ TEST_CASE("data_decoder: what stands alone, NULs and the longest line are told")
   CHECK(told(".\rx\r\n.\r\n") == "bare 3");
   CHECK(told(std::string("a\0b\r\n.\r\n", 8)) == "nul 5");
 }
+
+TEST_CASE("data_decoder: content that the budget has no room for is dropped, and its share given back") {
+  relay::ByteBudget budget(1u << 20);
+  relay::ByteBudget::Share others(&budget);
+  REQUIRE(others.grow_to(700'000));
+  {
+    DataDecoder decoder(1u << 30, DataDecoder::Framing::dots, &budget);
+    decoder.feed(std::string(60'000, 'x') + "\r\n");
+    CHECK_FALSE(decoder.no_room());
+    CHECK(budget.used() >= 760'000);
+    decoder.feed(std::string(300'000, 'x') + "\r\n");
+    CHECK(decoder.no_room());
+    CHECK(budget.used() == 700'000);
+    others.release();
+    decoder.feed("y\r\n.\r\n");  // what was dropped stays so
+    CHECK(decoder.done());
+    CHECK(decoder.no_room());
+    CHECK_FALSE(decoder.over_limit());
+    CHECK(decoder.size() == 360'007);
+  }
+  CHECK(budget.used() == 0);
+  SUBCASE("what is over the limit too is told as that") {
+    REQUIRE(others.grow_to(700'000));
+    DataDecoder decoder(400'000, DataDecoder::Framing::dots, &budget);
+    decoder.feed(std::string(399'000, 'x'));
+    CHECK(decoder.no_room());
+    decoder.feed(std::string(2'000, 'x') + "\r\n.\r\n");
+    CHECK(decoder.over_limit());
+  }
+  SUBCASE("what is taken has its share until the decoder goes") {
+    DataDecoder decoder(1u << 30, DataDecoder::Framing::chunks, &budget);
+    decoder.feed("x\r\n");
+    decoder.finish();
+    CHECK(decoder.take()->flatten() == "x\r\n");
+    CHECK(budget.used() > 0);
+  }
+}

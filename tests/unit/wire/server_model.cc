@@ -13,7 +13,11 @@ void Model::act(Act what, const std::string& content) {
   if (closed) return;
   const bool resets = what == Act::ehlo || what == Act::helo || what == Act::rset;
   if (resets) reset();
-  if ((resets || what == Act::noop) && ++junk_ > max_junk) return say(550);
+  const bool parameter_after_helo = what == Act::mail_too_large && hello_ && !extended_;
+  const bool begins =
+      what == Act::mail || what == Act::mail_too_large || what == Act::auth || what == Act::auth_wrong;
+  if ((resets || what == Act::noop || (begins && !parameter_after_helo)) && ++junk_ > max_junk)
+    return say(550);
   switch (what) {
     case Act::ehlo:
     case Act::helo: hello_ = true, extended_ = what == Act::ehlo; return say(250);
@@ -48,7 +52,7 @@ void Model::act(Act what, const std::string& content) {
 }
 
 void Model::mail(Act what) {
-  if (!extended_ && hello_ && what == Act::mail_too_large) return say(555);  // a parameter after HELO
+  if (!extended_ && hello_ && what == Act::mail_too_large) return say(555);
   if (!hello_ || mail_) return say(503);
   if (needs_auth && !authenticated_) return say(530);
   if (messages_ >= max_messages) return close(421);

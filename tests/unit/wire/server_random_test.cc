@@ -22,7 +22,7 @@ class Session {
     ServerLimits& limits = settings_.limits;
     limits.errors = 1 + below(12);
     limits.errors_at_once = below(6);
-    limits.junk_commands = 2 + below(10);
+    limits.junk_commands = 4 + below(10);
     limits.messages = 1 + below(4);
     limits.recipients = 1 + below(3);
     limits.message_bytes = 20 + below(100);

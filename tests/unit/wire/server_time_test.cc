@@ -5,6 +5,7 @@
 
 using namespace relay;
 using namespace relay::wire;
+using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
@@ -90,11 +91,23 @@ TEST_CASE("server: a message has a deadline as a whole, and a rate it must come 
     for (int i = 0; i < 29; ++i) {
       server.now += seconds(1);
       server.feed("x");
-      CHECK(server.dialog.deadline() == began + seconds(30));
+      CHECK(server.dialog.deadline() == began + seconds(30) + (i + 1) * milliseconds(10));
     }
     expire(server);
     CHECK(server.said == timed_out);
     CHECK(server.taken.empty());
+  }
+  SUBCASE("nor does much at first buy more than one pause") {
+    ScriptedServer server(settings);
+    server.feed(to_data);
+    server.feed(std::string(1'000'000, 'x') + "\r\n");  // at the least rate: nearly three hours
+    for (int i = 1; i <= 10; ++i) {
+      server.now += seconds(29);
+      server.feed("x");
+      CHECK(server.dialog.deadline() == server.now + minutes(5) - i * seconds(29) + i * milliseconds(10));
+    }
+    expire(server);
+    CHECK(server.said == timed_out);
   }
   SUBCASE("who keeps the rate may go on, and pause as long as that allows") {
     ScriptedServer server(settings);
@@ -122,12 +135,27 @@ TEST_CASE("server: a message has a deadline as a whole, and a rate it must come 
     expire(server);
     CHECK(server.said == timed_out);
   }
+  SUBCASE("and its recipients count in that") {
+    ScriptedServer server(settings);
+    server.feed("EHLO x\r\nMAIL FROM:<a@b.test>\r\n");
+    const Instant began = server.now;
+    server.now += minutes(4);
+    server.feed("RCPT TO:<c@d.test>\r\n");
+    CHECK(server.dialog.deadline() == server.now + minutes(5));
+    server.now = began + minutes(28);
+    server.feed("RCPT TO:<c@d.test>\r\n");
+    CHECK(server.dialog.deadline() == began + minutes(30));
+    server.feed("DATA\r\n");
+    server.now += minutes(1);
+    server.feed(std::string(100'000, 'x') + "\r\n");
+    CHECK(server.dialog.deadline() == began + minutes(30));
+  }
   SUBCASE("a pause between chunks is a command's, and costs the content nothing") {
     ScriptedServer server(settings);
     server.feed("EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 3\r\nabc");
     server.now += minutes(4);
     server.feed("BDAT 1000 LAST\r\n");
-    CHECK(server.dialog.deadline() == server.now + seconds(30));
+    CHECK(server.dialog.deadline() == server.now + seconds(30) + milliseconds(30));
     server.now += seconds(29);
     server.feed(std::string(1000, 'x'));
     CHECK(server.taken.size() == 1);
@@ -136,7 +164,7 @@ TEST_CASE("server: a message has a deadline as a whole, and a rate it must come 
     ScriptedServer server(settings);
     server.feed("EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 1000\r\nx");
     const Instant began = server.now;
-    CHECK(server.dialog.deadline() == began + seconds(30));
+    CHECK(server.dialog.deadline() == began + seconds(30) + milliseconds(10));
     server.now += seconds(29);
     server.feed(std::string(999, 'x'));
     CHECK(server.dialog.deadline() == server.now + minutes(5));
@@ -147,7 +175,7 @@ TEST_CASE("server: a message has a deadline as a whole, and a rate it must come 
     server.feed("NOOP\r\n");
     CHECK(server.dialog.deadline() == began + minutes(30));
     server.feed("RSET\r\nBDAT 1000\r\nx");
-    CHECK(server.dialog.deadline() == server.now + seconds(30));
+    CHECK(server.dialog.deadline() == server.now + seconds(30) + milliseconds(10));
   }
 }
 

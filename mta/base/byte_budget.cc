@@ -1,0 +1,36 @@
+#include "mta/base/byte_budget.h"
+
+namespace relay {
+
+bool ByteBudget::fits(std::uint64_t used, std::uint64_t more, std::uint64_t share) const {
+  const std::uint64_t most = share > small ? for_one(limit_) : limit_;
+  return more <= most && used <= most - more;
+}
+
+bool ByteBudget::Share::grow_to(std::uint64_t bytes) {
+  if (of_ == nullptr || bytes <= bytes_) return true;
+  const std::uint64_t more = bytes - bytes_;
+  std::uint64_t used = of_->used();
+  do {
+    if (!of_->fits(used, more, bytes)) {
+      of_->press(used);
+      return false;
+    }
+  } while (!of_->used_.compare_exchange_weak(used, used + more, std::memory_order_relaxed));
+  bytes_ = bytes;
+  return true;
+}
+
+void ByteBudget::press(std::uint64_t used) {
+  if (used <= limit_ / 2 || pressed_.exchange(true, std::memory_order_relaxed)) return;
+  if (on_pressed_) on_pressed_();
+}
+
+void ByteBudget::Share::release() {
+  const std::uint64_t bytes = std::exchange(bytes_, 0);
+  if (of_ == nullptr || bytes == 0) return;
+  const std::uint64_t left = of_->used_.fetch_sub(bytes, std::memory_order_relaxed) - bytes;
+  if (left <= of_->limit_ / 2) of_->pressed_.store(false, std::memory_order_relaxed);
+}
+
+}  // namespace relay
