@@ -83,6 +83,7 @@ constexpr std::array table{
     Metric{"relay_inbound_bytes_total", counter, "Content of those messages"},
     Metric{"relay_inbound_refused_total", counter, "Recipients of other domains that were refused there"},
     Metric{"relay_sessions_open", gauge, "Incoming connections, by protocol"},
+    Metric{"relay_content_memory_bytes", gauge, "Content of messages that are being received"},
     Metric{"relay_sessions_total", counter, "Incoming connections taken since the start"},
     Metric{"relay_sessions_turned_away_total", counter,
            "Incoming connections not taken, or ended, for want of room or of a PROXY header"},
@@ -197,6 +198,8 @@ void add_sessions(metrics::Page& page, const Snapshot& s) {
       {{"smtp", &s.smtp}, {"inbound", &s.inbound}, {"http", &s.http}}};
   for (const auto& [protocol, sums] : kinds)
     page.add(metric("relay_sessions_open"), number(sums->open), {{"protocol", protocol}});
+  page.add(metric("relay_content_memory_bytes"), number(s.smtp_content), {{"protocol", "smtp"}});
+  page.add(metric("relay_content_memory_bytes"), number(s.inbound_content), {{"protocol", "inbound"}});
   for (const auto& [protocol, sums] : kinds)
     page.add(metric("relay_sessions_total"), number(sums->total), {{"protocol", protocol}});
   for (std::size_t i = 0; i < turned_away_reasons; ++i)

@@ -43,6 +43,7 @@ struct Snapshot {
   intake::AuthGuardStats auth;
   intake::InboundStats bounces;
   SessionSums smtp, inbound, http;
+  std::uint64_t smtp_content = 0, inbound_content = 0;  // bytes under way
   std::optional<net::CertificateStore::Status> tls;  // nothing without certificates
 };
 

@@ -60,6 +60,8 @@ Snapshot Monitor::take(const Loop& home) const {
   snapshot.inbound = sum(inbound_);
   snapshot.bounces = ports_.inbound.stats();
   snapshot.http = sum(http_);
+  snapshot.smtp_content = ports_.smtp_places.content().used();
+  snapshot.inbound_content = ports_.inbound_places.content().used();
   snapshot.claimed = ports_.dispatcher.restored();
   return snapshot;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mta/base/metrics.h"
+#include "mta/intake/admission.h"
 #include "mta/main/exposition.h"
 #include "mta/main/session_counts.h"
 #include "mta/queue/dispatcher.h"
@@ -24,6 +25,8 @@ class Monitor final : public metrics::Source {
     const intake::Inbound& inbound;
     queue::Dispatcher& dispatcher;
     intake::AuthGuard& guard;
+    const Admission& smtp_places;
+    const Admission& inbound_places;
     const net::CertificateStore* certificates = nullptr;  // null: there are none
   };
   // What does not change while the program runs.

@@ -56,6 +56,15 @@ Places places_within(std::uint64_t descriptors, const conf::Config& config, std:
   return places;
 }
 
+void say_when_pressed(std::string_view name, Admission& places) {
+  places.on_pressed([name, &places] {
+    log::warn(
+        "{}: near a limit, clients are waited for less: {} of {} sessions, {} of {} bytes of content under "
+        "way",
+        name, places.sessions(), places.limits().sessions, places.content().used(), places.content().limit());
+  });
+}
+
 // Files are read on the signals' own thread. The store logs what becomes of it.
 void reload_certificates(const TlsListeners& tls) {
   if (net::CertificateStore* certificates = tls.certificates())
@@ -164,14 +173,17 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   intake::AuthGuard guard(config.submission.guard);
 
   intake::Inbound inbound(config.inbound.settings);
-  Monitor monitor(
-      {*store, writer, in_flight, intake, inbound, dispatcher, guard, (*incoming_tls)->certificates()},
-      {options.version, started, config.spool.durability, repeats.size()});
+  const Places places = places_within(descriptors, config, count);
+  Admission smtp_places(places.smtp), inbound_places(config.inbound.connections), http_places(places.http);
+  say_when_pressed("submission", smtp_places);
+  say_when_pressed("inbound", inbound_places);
+  say_when_pressed("http", http_places);
+  Monitor monitor({*store, writer, in_flight, intake, inbound, dispatcher, guard, smtp_places, inbound_places,
+                   (*incoming_tls)->certificates()},
+                  {options.version, started, config.spool.durability, repeats.size()});
 
   const api::About about{options.version, started, std::string(spool::text(config.spool.durability)),
                          config.delivery.unrecorded, repeats.size()};
-  const Places places = places_within(descriptors, config, count);
-  Admission smtp_places(places.smtp), inbound_places(config.inbound.connections), http_places(places.http);
   const Shared shared{config, *store,      writer,         loader,        in_flight,
                       **keys, router,      dispatcher,     intake,        inbound,
                       guard,  monitor,     **incoming_tls, *outgoing_tls, count,

@@ -129,11 +129,11 @@ struct Relay {
     router = std::make_unique<queue::Router>(config.routes);
     dispatcher = std::make_unique<queue::Dispatcher>(*router);
     intake = std::make_unique<intake::Intake>(config.intake, *writer, *store, *dispatcher, *keys);
-    monitor = std::make_unique<Monitor>(
-        Monitor::Ports{*store, *writer, *in_flight, *intake, inbound, *dispatcher, guard},
-        Monitor::Facts{"1.2.3", system_wall(), config.spool.durability, 7});
-    tls = std::move(TlsListeners::make(config, system_wall(), system_now())).value();
     smtp_places = std::make_unique<Admission>(config.submission.connections);
+    monitor = std::make_unique<Monitor>(Monitor::Ports{*store, *writer, *in_flight, *intake, inbound,
+                                                       *dispatcher, guard, *smtp_places, inbound_places},
+                                        Monitor::Facts{"1.2.3", system_wall(), config.spool.durability, 7});
+    tls = std::move(TlsListeners::make(config, system_wall(), system_now())).value();
     http_places = std::make_unique<Admission>(config.http.connections);
     worker = std::move(Worker::make({config,
                                      *store,
