@@ -143,3 +143,36 @@ def test_the_limits_hold_over_all_loops(world):
         assert turned_away(relay, "address") == 2 and turned_away(relay, "connections") == 1
     served_again(relay)
     relay.stop()
+
+
+def test_slow_clients_with_large_messages_do_not_keep_small_mail_out(world, token):
+    relay = world(kind=Relay, submission="  content_memory: 4MiB\n",
+                  extra="limits: {message_size: 2MiB, attachment_size: 1MiB}\n")
+    line = b"x" * 70 + b"\r\n"
+    large = line * (1_500_000 // len(line))
+
+    def begun():
+        client = log_in(relay)
+        for command in (("mail", "FROM:<a@example.org>"), ("rcpt", "TO:<b@example.net>")):
+            assert client.docmd(*command)[0] == 250
+        assert client.docmd("data")[0] == 354
+        client.send(b"Subject: x\r\n\r\n" + large)
+        return client
+
+    slow = [begun() for _ in range(2)]
+    wait_until(lambda: f'relay_content_memory_bytes{{protocol="smtp"}} {3 << 20}' in relay.get("/metrics"),
+               "both are in memory")
+    third = begun()
+    assert third.docmd(".")[:1] == (452,)
+    with pytest.raises(smtplib.SMTPSenderRefused) as refused:
+        log_in(relay).sendmail("a@example.org", ["b@example.net"], b"Subject: x\r\n\r\n" + large)
+    assert refused.value.smtp_code == 452  # by its size, before it is sent
+    send(third, token + "small")
+    relay.sink.wait_for(token + "small")
+    assert "submission: near a limit" in relay.process.log.read_text()
+    assert slow[0].docmd(".")[0] == 250
+    slow[1].close()
+    wait_until(lambda: 'relay_content_memory_bytes{protocol="smtp"} 0\n' in relay.get("/metrics"), "nothing is left")
+    assert third.sendmail("a@example.org", ["b@example.net"], b"Subject: " + token.encode() + b"\r\n\r\n" + large) == {}
+    relay.sink.wait_for(token)
+    relay.stop()
