@@ -23,8 +23,10 @@ WallTime wall_at(Instant when, const Loop& loop) {
   return loop.wall() + std::chrono::ceil<milliseconds>(when - loop.now());
 }
 
-std::string pair_of(std::string_view account, std::string_view client) {
-  return fmt::format("{}\n{}", account, client);  // a client has no line break
+constexpr std::string_view link = " for ";  // no client's name has it, nor an account's that has a key
+
+std::string known_client(std::string_view client, std::string_view account) {
+  return fmt::format("{}{}{}", client, link, account);
 }
 
 std::size_t protocol(const AuthGuard::Attempt& attempt) {
@@ -40,48 +42,45 @@ std::string until_words(WallTime until) {
   return fmt::format("until {} {} UTC", whole.substr(0, 10), whole.substr(11, 8));
 }
 
+AuthGuard::Tried AuthGuard::tried(const Attempt& attempt, const Loop& loop) {
+  std::string client = neighbourhood_text(attempt.address);
+  const std::string_view account = shortened(attempt.account);
+  if (account.empty() || !known_.knows(account, client, loop.wall())) return {std::move(client), account};
+  return {known_client(client, account), {}};
+}
+
 std::optional<Lockout> AuthGuard::refuses(const Attempt& attempt, const Loop& loop) {
   if (within(settings_.exempt, attempt.address)) return std::nullopt;
-  const std::string client = neighbourhood_text(attempt.address);
-  const std::string_view account = shortened(attempt.account);
   const std::lock_guard lock(mutex_);
   forget_ended(loop.now());
+  const Tried who = tried(attempt, loop);
   LockoutKind kind = LockoutKind::address;
-  const Instant* until = table(kind).locked.find(client);
-  if (until == nullptr && !account.empty()) {
+  const Instant* until = table(kind).locked.find(who.client);
+  if (until == nullptr && !who.account.empty()) {
     kind = LockoutKind::account;
-    until = table(kind).locked.find(account);
-    if (until != nullptr && knows(account, client, loop.now())) return std::nullopt;
+    until = table(kind).locked.find(who.account);
   }
   if (until == nullptr) return std::nullopt;
   ++stats_.refused[protocol(attempt)];
-  return Lockout{kind, kind == LockoutKind::address ? client : std::string(account), wall_at(*until, loop)};
+  return Lockout{kind, kind == LockoutKind::address ? who.client : std::string(who.account),
+                 wall_at(*until, loop)};
 }
 
 Duration AuthGuard::failed(const Attempt& attempt, const Loop& loop) {
-  const std::string client = neighbourhood_text(attempt.address);
-  const std::string_view account = shortened(attempt.account);
   const std::lock_guard lock(mutex_);
   ++stats_.failures[protocol(attempt)];
   if (within(settings_.exempt, attempt.address)) return Duration::zero();
   forget_ended(loop.now());
-  std::uint32_t failures = count(LockoutKind::address, client, loop);
-  if (!account.empty()) failures = std::max(failures, count(LockoutKind::account, account, loop));
+  const Tried who = tried(attempt, loop);
+  std::uint32_t failures = count(LockoutKind::address, who.client, loop);
+  if (!who.account.empty()) failures = std::max(failures, count(LockoutKind::account, who.account, loop));
   return delay_after(failures);
 }
 
 void AuthGuard::succeeded(const Attempt& attempt, const Loop& loop) {
-  const std::string client = neighbourhood_text(attempt.address);
   const std::lock_guard lock(mutex_);
-  table(LockoutKind::address).counting.erase(client);
-  const std::string pair = pair_of(shortened(attempt.account), client);
-  if (known_.find(pair) == nullptr && known_.size() >= settings_.tracked) known_.pop_oldest();
-  known_.put(pair) = loop.now();
-}
-
-bool AuthGuard::knows(std::string_view account, std::string_view client, Instant now) {
-  const Instant* last = known_.find(pair_of(account, client));
-  return last != nullptr && now - *last < settings_.known_time;
+  table(LockoutKind::address).counting.erase(tried(attempt, loop).client);
+  known_.succeeded(shortened(attempt.account), neighbourhood_text(attempt.address), loop.wall());
 }
 
 // What has ended stands in front: all windows and all lock-outs are of one length.
@@ -105,7 +104,7 @@ void AuthGuard::make_room(Table& in) const {
 std::uint32_t AuthGuard::count(LockoutKind kind, std::string_view subject, const Loop& loop) {
   Table& in = table(kind);
   if (in.locked.find(subject) != nullptr)
-    return settings_.failures_before_lockout;  // a known client's failure
+    return settings_.failures_before_lockout;  // looked at before it began
   if (in.counting.find(subject) == nullptr) make_room(in);
   std::vector<Instant>& failures = in.counting.put(subject);
   std::erase_if(failures, [&](Instant at) { return loop.now() - at >= settings_.window; });
@@ -144,12 +143,17 @@ std::size_t AuthGuard::lift(std::string_view subject, const Loop& loop) {
   const std::lock_guard lock(mutex_);
   forget_ended(loop.now());
   std::size_t lifted = 0;
-  const auto clear = [&](LockoutKind kind, std::string_view key) {
-    table(kind).counting.erase(key);
-    lifted += table(kind).locked.erase(key) ? 1 : 0;
+  const std::string as_client = client + std::string(link);
+  const std::string as_account = std::string(link) + std::string(shortened(subject));
+  const auto named = [&](std::string_view key) {
+    return key == client || key == subject || key.starts_with(as_client) || key.ends_with(as_account);
   };
-  clear(LockoutKind::address, client);
-  clear(LockoutKind::account, shortened(subject));
+  Table& clients = table(LockoutKind::address);
+  clients.counting.erase_if(named);
+  lifted += clients.locked.erase_if(named);
+  Table& accounts = table(LockoutKind::account);
+  accounts.counting.erase(shortened(subject));
+  lifted += accounts.locked.erase(shortened(subject)) ? 1 : 0;
   return lifted;
 }
 

@@ -4,13 +4,21 @@
 // Failures count in a sliding window, twice: for the client, which is an IPv4 address or the /64 of an IPv6
 // one, as a customer gets at least that much, and for the account or user name given. Further failures are
 // answered late; after still more the client is locked out, or the account: then passwords are not looked at,
-// right or wrong, and what is tried meanwhile neither counts nor prolongs it. So that nobody can lock a
-// customer out from elsewhere, an account is never locked out for clients that have lately authenticated for
-// it. A success clears what the client has failed; the account's failures stay, as they may be another's.
+// right or wrong, and what is tried meanwhile neither counts nor prolongs it.
 //
-// All in memory, lost with the process: at most `tracked` entries of each kind. When one more comes, the
-// oldest that is not locked out goes, and only if all are the oldest of those. Thread-safe, constant time;
-// the clock is the calling loop's. Passwords are not seen here.
+// A client that has lately authenticated for an account is known to it, and for this account counts as a
+// client of its own: "192.0.2.1 for acme". It is locked out by what it fails for that account itself, and by
+// nothing else. So nobody can lock a customer out: not from elsewhere, which is the trouble with locking out
+// accounts as directories do, and not from the same address, as of an office or a host of many web sites,
+// which is the trouble with locking out addresses alone as fail2ban and Dovecot's penalties do. Whom a client
+// is known to outlives the process (KnownClients), as else every restart would open that door again; a new
+// client of an account that is attacked has to wait, or an administrator lifts it. A success clears what the
+// client has failed, as a known one only for its account; the account's failures stay, as they may be
+// another's.
+//
+// The counts are in memory, lost with the process: at most `tracked` entries of each kind. When one more
+// comes, the oldest that is not locked out goes, and only if all are the oldest of those. Thread-safe,
+// constant time but for lifting; the clock is the calling loop's. Passwords are not seen here.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -22,6 +30,7 @@
 
 #include "mta/base/loop.h"
 #include "mta/intake/bounded_map.h"
+#include "mta/intake/known_clients.h"
 #include "spool/types.h"
 
 namespace relay::intake {
@@ -45,7 +54,7 @@ std::string_view text(LockoutKind kind);  // "address"
 
 struct Lockout {
   LockoutKind kind = LockoutKind::address;
-  std::string subject;  // "192.0.2.1", "2001:db8::/64", "acme"
+  std::string subject;  // "192.0.2.1", "2001:db8::/64", "192.0.2.1 for acme"; "acme"
   WallTime until;
 };
 
@@ -58,7 +67,10 @@ struct AuthGuardStats {
 
 class AuthGuard {
  public:
-  explicit AuthGuard(AuthGuardSettings settings) : settings_(std::move(settings)) {}
+  // `known_file`: where it is kept who is known, empty for in memory alone. `now` is the time of the start.
+  explicit AuthGuard(AuthGuardSettings settings, std::string known_file = {}, WallTime now = {})
+      : settings_(std::move(settings)),
+        known_(std::move(known_file), settings_.tracked, settings_.known_time, now) {}
 
   // Who tries, from where. `account` may be any text, or empty where none is given.
   struct Attempt {
@@ -73,8 +85,8 @@ class AuthGuard {
   void succeeded(const Attempt& attempt, const Loop& loop);
 
   std::vector<Lockout> list(const Loop& loop);  // clients first, the one that ends first before the others
-  // What the text names (an address also its /64, an account) is as if it had not failed. How many lock-outs
-  // ended.
+  // What the text names (an address also its /64, an account; also as part of "192.0.2.1 for acme") is as if
+  // it had not failed. How many lock-outs ended.
   std::size_t lift(std::string_view subject, const Loop& loop);
   std::size_t lift_all(const Loop& loop);
   AuthGuardStats stats(const Loop& loop);
@@ -91,12 +103,17 @@ class AuthGuard {
   void make_room(Table& in) const;
   std::uint32_t count(LockoutKind kind, std::string_view subject, const Loop& loop);
   Duration delay_after(std::uint32_t failures) const;
-  bool knows(std::string_view account, std::string_view client, Instant now);
+  // Whose failures these are.
+  struct Tried {
+    std::string client;        // "192.0.2.1", "192.0.2.1 for acme"
+    std::string_view account;  // empty: none, or not concerned, as it knows the client
+  };
+  Tried tried(const Attempt& attempt, const Loop& loop);
 
   const AuthGuardSettings settings_;
   std::mutex mutex_;
   std::array<Table, 2> tables_;
-  BoundedMap<Instant> known_;  // account and client: the last success
+  KnownClients known_;
   AuthGuardStats stats_;
 };
 

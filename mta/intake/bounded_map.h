@@ -1,5 +1,5 @@
 // BoundedMap: values by text, at most so many, in order of their last put(). Whoever adds one more takes out
-// the oldest first. Constant time. Not thread-safe.
+// the oldest first. Constant time but for erase_if(). Not thread-safe.
 #pragma once
 #include <cstddef>
 #include <list>
@@ -39,6 +39,19 @@ class BoundedMap {
     entries_.erase(entry);
     return true;
   }
+  // Those whose key `named` answers true for; how many. Linear time.
+  template <class F>
+  std::size_t erase_if(F named) {
+    std::size_t erased = 0;
+    for (auto entry = entries_.begin(); entry != entries_.end();) {
+      const auto here = entry++;
+      if (!named(std::string_view(here->key))) continue;
+      index_.erase(here->key);
+      entries_.erase(here);
+      ++erased;
+    }
+    return erased;
+  }
   void pop_oldest() { erase(entries_.front().key); }
   void clear() {
     index_.clear();
@@ -47,6 +60,8 @@ class BoundedMap {
   bool empty() const { return entries_.empty(); }
   std::size_t size() const { return entries_.size(); }
   const Entry& oldest() const { return entries_.front(); }
+  auto begin() { return entries_.begin(); }
+  auto end() { return entries_.end(); }
   auto begin() const { return entries_.begin(); }
   auto end() const { return entries_.end(); }
 

@@ -170,7 +170,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   Arrivals arrivals(writer);
   intake::Intake intake(config.intake, arrivals, *store, dispatcher, **keys);
 
-  intake::AuthGuard guard(config.submission.guard);
+  intake::AuthGuard guard(config.submission.guard, config.spool.directory + "/known-clients", started);
 
   intake::Inbound inbound(config.inbound.settings);
   const Places places = places_within(descriptors, config, count);

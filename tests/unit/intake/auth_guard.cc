@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "tests/unit/spool/support.h"
 #include "tests/unit/support/test_loop.h"
 
 using namespace relay;
@@ -123,11 +124,80 @@ TEST_CASE("an account is locked out for strangers, and not for clients that it k
   const auto lockout = w.guard.refuses(w.at("192.0.2.4", "acme"), w.loop);
   REQUIRE(lockout);
   CHECK(lockout->kind == LockoutKind::account);
-  // A known client's own failures are answered late and change nothing for it, until it is locked out itself.
-  CHECK(w.fail("192.0.2.1", "acme") == seconds(8));
+  // A known client's own failures are its own, and lock it out in their turn, for this account.
+  CHECK(w.fail("192.0.2.1", "acme") == seconds(0));
+  w.fail(2, "192.0.2.1", "acme");
+  CHECK(w.fail("192.0.2.1", "acme") == seconds(1));
   CHECK_FALSE(w.refused("192.0.2.1", "acme"));
-  w.fail(9, "192.0.2.1", "acme");
+  w.fail(6, "192.0.2.1", "acme");
   CHECK(w.refused("192.0.2.1", "acme"));
+  CHECK(w.locked() == "address 192.0.2.1 for acme;account acme;");
+  CHECK_FALSE(w.refused("192.0.2.1", "other"));
+  CHECK_FALSE(w.refused("2001:db8::99", "acme"));
+}
+
+TEST_CASE("behind a shared address those who have authenticated go on while it is locked out for others") {
+  World w;
+  w.succeed("192.0.2.1", "acme");
+  w.succeed("192.0.2.1", "shop");
+  for (int i = 0; i < 10; ++i) w.fail("192.0.2.1", fmt::format("user{}", i));
+  CHECK(w.locked() == "address 192.0.2.1;");
+  CHECK(w.refused("192.0.2.1", "user1"));
+  CHECK(w.refused("192.0.2.1", ""));
+  CHECK_FALSE(w.refused("192.0.2.1", "acme"));
+  CHECK_FALSE(w.refused("192.0.2.1", "shop"));
+  w.succeed("192.0.2.1", "acme");  // does not lift it for the others
+  CHECK(w.refused("192.0.2.1", "user1"));
+  w.fail(10, "192.0.2.1", "acme");
+  CHECK(w.refused("192.0.2.1", "acme"));
+  CHECK_FALSE(w.refused("192.0.2.1", "shop"));
+  CHECK(w.guard.lift("192.0.2.1", w.loop) == 2);
+  CHECK_FALSE(w.refused("192.0.2.1", "acme"));
+  w.fail(10, "192.0.2.1", "acme");
+  CHECK(w.guard.lift("cme", w.loop) == 0);
+  CHECK(w.guard.lift("acme", w.loop) == 1);
+  w.fail(10, "192.0.2.1", "acme");
+  CHECK(w.guard.lift("192.0.2.1 for acme", w.loop) == 1);
+}
+
+TEST_CASE("a client with an account of its own does not clear by that what it guesses of others") {
+  World w;
+  w.succeed("192.0.2.1", "mine");
+  for (int i = 0; i < 10; ++i) {
+    w.fail("192.0.2.1", fmt::format("user{}", i));
+    w.succeed("192.0.2.1", "mine");
+  }
+  CHECK(w.locked() == "address 192.0.2.1;");
+}
+
+TEST_CASE("a known client's old password does not lock the account out for others") {
+  World w;
+  w.succeed("192.0.2.1", "acme");
+  w.fail(10, "192.0.2.1", "acme");
+  CHECK(w.locked() == "address 192.0.2.1 for acme;");
+  CHECK_FALSE(w.refused("192.0.2.2", "acme"));
+}
+
+TEST_CASE("who is known outlives the process: nobody can lock an account out after a restart") {
+  const spool::test::TempDir directory;
+  const std::string file = directory.spool() + "-known-clients";
+  TestLoop loop;
+  const auto attack = [&](AuthGuard& guard) {
+    for (int i = 0; i < 10; ++i)
+      guard.failed(World::at(fmt::format("198.51.100.{}", i).c_str(), "acme"), loop);
+    CHECK(guard.refuses(World::at("192.0.2.9", "acme"), loop).has_value());
+  };
+  {
+    AuthGuard guard({}, file, loop.wall());
+    guard.succeeded(World::at("192.0.2.1", "acme"), loop);
+    loop.advance(hours(24 * 5));
+    guard.succeeded(World::at("192.0.2.2", "acme"), loop);
+  }  // as if killed: nothing is written at the end
+  loop.advance(hours(24 * 3));
+  AuthGuard guard({}, file, loop.wall());
+  attack(guard);
+  CHECK_FALSE(guard.refuses(World::at("192.0.2.2", "acme"), loop).has_value());
+  CHECK(guard.refuses(World::at("192.0.2.1", "acme"), loop).has_value());  // too long ago
 }
 
 TEST_CASE("a client is known for a while only") {
