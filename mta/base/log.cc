@@ -3,6 +3,8 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace relay::log {
 namespace {
 
@@ -27,6 +29,20 @@ spdlog::logger& logger() {
   return opened && opened->name() == "relay" ? *opened : *quiet;
 }
 
+bool alphanumeric(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// How many characters from `at` on are the beginning of a key up to its secret: "rk_", 12, and a line. 0 if
+// they are not.
+std::size_t public_part(std::string_view text, std::size_t at) {
+  constexpr std::size_t prefix = 3, id = 12;
+  const std::string_view part = text.substr(at, prefix + id + 1);
+  if (part.size() < prefix + id + 1 || part[2] != '_' || part.back() != '_') return 0;
+  if ((part[0] | 0x20) != 'r' || (part[1] | 0x20) != 'k') return 0;
+  return std::ranges::all_of(part.substr(prefix, id), alphanumeric) ? part.size() : 0;
+}
+
 }  // namespace
 
 void open_log(const Settings& settings) {
@@ -46,7 +62,15 @@ void write(Level level, std::string_view line) {
 
 std::string printable(std::string_view text, std::size_t limit) {
   std::string out = "\"";
-  for (unsigned char c : text.substr(0, limit)) {
+  for (std::size_t at = 0; at < std::min(text.size(), limit); ++at) {
+    if (const std::size_t shown = public_part(text, at); shown > 0) {
+      out.append(text, at, shown).append("[hidden]");
+      at += shown;
+      while (at < text.size() && alphanumeric(text[at])) ++at;
+      --at;
+      continue;
+    }
+    const auto c = static_cast<unsigned char>(text[at]);
     if (c == '"' || c == '\\') {
       out += '\\';
       out += static_cast<char>(c);

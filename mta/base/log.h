@@ -43,7 +43,8 @@ void error(fmt::format_string<Args...> f, Args&&... args) {
   write(Level::error, fmt::format(f, std::forward<Args>(args)...));
 }
 
-// `text` in quotes, control characters and quotes escaped, cut at `limit` bytes with "..." after it.
+// `text` in quotes, control characters and quotes escaped, cut at `limit` bytes with "..." after it. Of what
+// has an API key's form, wherever it stands, only the public part is shown: "rk_0123456789ab_[hidden]".
 std::string printable(std::string_view text, std::size_t limit = 200);
 
 }  // namespace relay::log

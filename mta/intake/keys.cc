@@ -1,8 +1,12 @@
 #include "mta/intake/keys.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <mutex>
 #include <utility>
+
+#include "mta/wire/ascii.h"
 
 namespace relay::intake {
 namespace {
@@ -25,6 +29,33 @@ std::optional<std::string_view> id_of(std::string_view text) {
   if (text.size() != prefix.size() + id_characters + 1 + secret_characters) return std::nullopt;
   if (!text.starts_with(prefix) || text[prefix.size() + id_characters] != '_') return std::nullopt;
   return text.substr(prefix.size(), id_characters);
+}
+
+// In place of what is not to be seen; equal for equal texts.
+std::string hidden(std::string_view text) {
+  const Digest digest = sha256(text);
+  return fmt::format("[hidden {:02x}{:02x}{:02x}{:02x}]", digest[0], digest[1], digest[2], digest[3]);
+}
+
+// Letters and digits of base 32 in a row, some of each, that are more than half a secret: hardly a name.
+bool like_secret(std::string_view word) {
+  return word.size() > secret_characters / 2 && std::ranges::any_of(word, wire::is_digit) &&
+         !std::ranges::all_of(word, wire::is_digit) &&
+         std::ranges::none_of(word, [](char c) { return std::string_view("iloILOuU").contains(c); });
+}
+
+std::string without_secrets(std::string_view text) {
+  std::string shown;
+  while (!text.empty()) {
+    const auto end = std::ranges::find_if_not(text, wire::is_alphanumeric) - text.begin();
+    const std::string_view word = text.substr(0, static_cast<std::size_t>(end));
+    shown += like_secret(word) ? hidden(word) : std::string(word);
+    text.remove_prefix(word.size());
+    if (text.empty()) break;
+    shown += text.front();
+    text.remove_prefix(1);
+  }
+  return shown;
 }
 
 // What cannot be read lets nobody in: no program has written it.
@@ -95,13 +126,21 @@ std::optional<wire::Identity> KeyRing::check(std::string_view key_text,
   return wire::Identity{key.account.value, key.id.value};
 }
 
-std::string_view KeyRing::public_name(std::string_view user) {
-  return user.starts_with(prefix) ? user.substr(0, prefix.size() + id_characters) : user;
+// From the beginning of a key on nothing but its id is shown.
+std::string KeyRing::public_name(std::string_view user) {
+  for (std::size_t at = 0; at + prefix.size() + id_characters <= user.size(); ++at) {
+    if (!wire::equal_ignoring_case(user.substr(at, prefix.size()), prefix)) continue;
+    std::string_view after = user.substr(at + prefix.size());
+    if (!std::ranges::all_of(after.substr(0, id_characters), wire::is_alphanumeric)) continue;
+    std::string name = without_secrets(user.substr(0, at)).append(user, at, prefix.size());
+    const bool whole = after.size() == id_characters || after[id_characters] == '_';
+    return whole ? name.append(after, 0, id_characters) : name.append(hidden(after));
+  }
+  return without_secrets(user);
 }
 
 std::optional<std::string> KeyRing::account_named(std::string_view name) const {
-  name = public_name(name);
-  if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+  if (name.starts_with(prefix)) name = name.substr(prefix.size(), id_characters);
   std::shared_lock lock(mutex_);
   const auto found = keys_.find(std::string(name));
   if (found == keys_.end()) return std::nullopt;

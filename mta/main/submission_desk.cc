@@ -38,11 +38,11 @@ wire::Reply locked_out(const intake::Lockout& lockout) {
 
 void SubmissionDesk::authenticate(const wire::AuthRequest& request, const wire::PeerInfo& peer,
                                   Authenticated done) {
-  const std::string_view user = intake::KeyRing::public_name(request.user);
-  const std::string account = ports_.keys.account_named(user).value_or(std::string(user));
+  const std::string user = intake::KeyRing::public_name(request.user);
+  const std::string account = ports_.keys.account_named(request.user).value_or(user);
   const intake::AuthGuard::Attempt attempt{spool::Origin::smtp, peer.address, account};
   if (const auto lockout = ports_.guard.refuses(attempt, ports_.loop))
-    return done({.identity = {}, .temporary = true, .refusal = locked_out(*lockout)});
+    return done({.identity = {}, .temporary = true, .refusal = locked_out(*lockout), .counts = true});
   wire::AuthResult result{ports_.keys.check(request.password.reveal(), request.user), false};
   if (result.identity) {
     ports_.guard.succeeded(attempt, ports_.loop);

@@ -139,13 +139,15 @@ void ServerDialog::on_auth_result(const AuthResult& result, Instant now) {
   if (result.identity) {
     d.who = result.identity;
     d.say_now({235, "2.7.0", {"Authentication successful"}});
-  } else if (result.refusal) {
-    d.say_now(*result.refusal);
-  } else if (result.temporary) {
-    d.say_now({454, "4.7.0", {"Temporary authentication failure, try again later"}});
   } else {
-    d.say_now({535, "5.7.8", {"Authentication credentials invalid"}});
-    if (++d.auth_failures >= d.limits().auth_failures && d.state != State::closed)
+    if (result.refusal)
+      d.say_now(*result.refusal);
+    else if (result.temporary)
+      d.say_now({454, "4.7.0", {"Temporary authentication failure, try again later"}});
+    else
+      d.say_now({535, "5.7.8", {"Authentication credentials invalid"}});
+    if (result.failed()) ++d.auth_failures;
+    if (d.auth_failures >= d.limits().auth_failures && d.state != State::closed)
       d.close_with(421, "4.7.0", d.settings->host_name + " Too many failed authentications, closing");
   }
   d.rest(now);

@@ -33,6 +33,9 @@ struct AuthResult {
   std::optional<Identity> identity;             // set: 235 2.7.0
   bool temporary = false;                       // not set and temporary: 454 4.7.0, else 535 5.7.8
   std::optional<Reply> refusal = std::nullopt;  // instead of these: who it is is known, but may not send so
+  bool counts = false;                          // as a failure of the session all the same
+
+  bool failed() const { return counts || (!identity && !refusal && !temporary); }
 };
 
 // A whole message as received: content is undotted, every line ends in CRLF, nothing added yet.

@@ -103,6 +103,13 @@ TEST_CASE("printable: nothing of a peer's can forge a log line") {
   CHECK(log::printable("a\r\nb\"c\\\x7f") == "\"a\\x0d\\x0ab\\\"c\\\\\\x7f\"");
   CHECK(log::printable(std::string(300, 'x')) == "\"" + std::string(200, 'x') + "\"...");
   CHECK(log::printable("abc", 2) == "\"ab\"...");
+  for (const char* before : {"", "user:", "mark_", " "})
+    CHECK(log::printable(std::string(before) + "rk_0123456789ab_s3cr3ts3cr3ts3cr3t end") ==
+          "\"" + std::string(before) + "rk_0123456789ab_[hidden] end\"");
+  CHECK(log::printable("RK_0123456789AB_S3CR3T") == "\"RK_0123456789AB_[hidden]\"");
+  CHECK(log::printable("x rk_0123456789ab_s3cr3t", 4) == "\"x rk_0123456789ab_[hidden]\"...");
+  for (const char* plain : {"rk_0123456789ab", "mark_twain_was_here", "rk_0123456789a_x", "rk_"})
+    CHECK(log::printable(plain) == "\"" + std::string(plain) + "\"");
 }
 
 TEST_CASE("body: segments, size, order") {

@@ -99,7 +99,26 @@ TEST_CASE_FIXTURE(Fixture, "a name leads to its key's account, and never shows a
     CHECK_FALSE(keys->account_named(unknown));
   CHECK(KeyRing::public_name(whole) == "rk_" + id);
   CHECK(KeyRing::public_name(whole.substr(0, 40)) == "rk_" + id);
-  CHECK(KeyRing::public_name("someone@example.org") == "someone@example.org");
+  for (const char* plain : {"someone@example.org", "mark_twain@example.org", "rk_other", "", "rk_",
+                            "20260921-1234567890123456789012", "some-account-with-a-long-name-2024"})
+    CHECK(KeyRing::public_name(plain) == plain);
+  const std::string secret = whole.substr(16);
+  std::string upper = whole;
+  for (auto& c : upper) c = static_cast<char>(std::toupper(c));
+  for (const std::string& typed :
+       {"user:" + whole, " " + whole, whole + " ", "acme " + whole, whole + "@example.org", "\t" + upper,
+        "rk_" + id + " " + secret, "rk_" + id + secret, "rk_" + secret, secret, "acme:" + secret,
+        "acme/" + secret.substr(0, 20), secret + ":" + whole, "rk_ " + id + " " + secret,
+        "rk_" + id + "_" + secret.substr(0, 6) + " " + secret.substr(6), whole + whole}) {
+    CAPTURE(typed);
+    std::string shown = KeyRing::public_name(typed);
+    CAPTURE(shown);
+    for (auto& c : shown) c = static_cast<char>(std::tolower(c));
+    for (std::size_t at = 0; at + 6 <= secret.size(); ++at) CHECK_FALSE(shown.contains(secret.substr(at, 6)));
+  }
+  CHECK(KeyRing::public_name("user:" + whole) == "user:rk_" + id);
+  CHECK(KeyRing::public_name(secret) == KeyRing::public_name(secret));  // and tells it from others
+  CHECK(KeyRing::public_name(secret) != KeyRing::public_name(secret.substr(1)));
 }
 
 TEST_CASE_FIXTURE(Fixture, "every other text opens nothing") {

@@ -189,3 +189,14 @@ TEST_CASE("server: credentials reach the owner and nothing that is sent") {
   CHECK(server.said.find("secret") == std::string::npos);
   CHECK(server.said.find("AGFwc") == std::string::npos);
 }
+
+TEST_CASE(
+    "server: passwords that are not looked at count as failures, those of a key that may not send do not") {
+  const std::string barred = "C: AUTH PLAIN AGJhcnJlZAB4\nS: 550 5.7.1 Not from there\n";
+  const std::string locked = "C: AUTH PLAIN AGxvY2tlZAB4\nS: 454 4.7.0 Locked out\n";
+  play(submission_settings(),
+       hello + barred + locked + barred + barred + locked + barred + locked +
+           "S: 421 4.7.0 mx.test Too many failed authentications, closing\n"
+           "X:\n",
+       true);
+}

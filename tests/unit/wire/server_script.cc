@@ -50,6 +50,11 @@ void ScriptedServer::pump() {
       AuthResult result;
       if (auth->user == "app" && password == "secret") result.identity = Identity{"acc_1", "app"};
       result.temporary = auth->user == "busy";
+      if (auth->user == "barred") result.refusal = Reply{550, "5.7.1", {"Not from there"}};
+      if (auth->user == "locked") {
+        result.refusal = Reply{454, "4.7.0", {"Locked out"}};
+        result.counts = true;
+      }
       dialog.on_auth_result(result, now);
     } else {
       taken.push_back(std::move(std::get<SubmitRequest>(*action)));
