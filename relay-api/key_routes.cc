@@ -126,13 +126,18 @@ auto answer_change(Service& service, Call& call, const KeyId& id) {
 
 void change(Service& service, Call call) {
   const KeyId id{call.parameters.at(0)};
-  const auto known = service.ports.keys.find(id.value);
-  if (!known) return call.answer->problem(no_key);
-  const spool::ApiKey& key = known->key;
-  auto request = read_key_request(call.request, {key.account.value, key.label, key.policy}, Purpose::change);
-  if (!request) return call.answer->problem(request.error());
-  service.ports.keys.set(id, std::move(request->label), std::move(request->policy), service.ports.loop,
-                         answer_change(service, call, id));
+  if (!service.ports.keys.find(id.value)) return call.answer->problem(no_key);
+  Problem wrong;
+  const auto edit = [&](spool::ApiKey& key) {  // what is not given stays as it is then
+    auto request =
+        read_key_request(call.request, {key.account.value, key.label, key.policy}, Purpose::change);
+    if (!request) return wrong = std::move(request.error()), false;
+    key.label = std::move(request->label);
+    key.policy = std::move(request->policy);
+    return true;
+  };
+  if (!service.ports.keys.set(id, edit, service.ports.loop, answer_change(service, call, id)))
+    call.answer->problem(wrong);
 }
 
 void revoke(Service& service, Call call) {

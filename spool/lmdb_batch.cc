@@ -133,16 +133,13 @@ Result<void> Batch::check_places(const Message& message) {
   if (auto r = events_.check(RowKey::event({message.id, 0}, 0).view(), put); !r) return r;
   // Rather no message than one that its key would not be known by.
   if (!message.idempotency_key.empty())
-    if (auto r =
-            idempotency_.check(RowKey::idempotency(message.account, message.idempotency_key).view(), put);
-        !r)
-      return r;
+    if (auto r = idempotency_.check(RowKey::idempotency(message.idempotency()).view(), put); !r) return r;
   return queue_.check(RowKey::recipient({message.id, 0}).view(), put);
 }
 
 Result<void> Batch::put_idempotency(const Message& message) {
   if (message.idempotency_key.empty()) return {};
-  const RowKey key = RowKey::idempotency(message.account, message.idempotency_key);
+  const RowKey key = RowKey::idempotency(message.idempotency());
   begin_frame(scratch_.record);
   encode_idempotency(message.id, scratch_.record);
   seal(Table::idempotency, key.view(), scratch_.record);
@@ -360,7 +357,8 @@ Result<void> Batch::put_key(const ApiKey& key) {
 void Batch::count(const Message& message) {
   const UtcDay day = day_of(message.accepted);
   KeyDay& sent = sent_.try_emplace(message.key.value, KeyDay{message.key, day, 0}).first->second;
-  if (sent.day != day) sent = {message.key, day, 0};
+  if (const UtcDay counted = day_to_count_on(sent.day, day); sent.day != counted)
+    sent = {message.key, counted, 0};
   ++sent.messages;
 }
 
@@ -377,7 +375,7 @@ Result<void> Batch::write_usage() {
       if (!before)
         log::error("spool: {}; it begins anew",
                    (payload ? usage->damaged().error() : payload.error()).message);
-      else if (before->day == sent.day)
+      else if (sent.day = day_to_count_on(before->day, sent.day); before->day == sent.day)
         sent.messages += before->messages;
     }
     begin_frame(scratch_.record);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "spool/later.h"
 #include "spool/lmdb_env.h"
 #include "spool/records.h"
 #include "spool/store.h"
@@ -22,10 +23,7 @@ struct Progress {
   // named in `closed_behind` when they close.
   MessageId purged_to;
   std::vector<MessageId> closed_behind;
-  // Of the closed ones passed over because their time began later than they were accepted, as they were
-  // scheduled: the first, and when the earliest of them is old enough.
-  std::optional<MessageId> again_from;
-  WallTime again_at;
+  Later later;                    // of the closed ones that it has passed over
   bool told_of_accounts = false;  // that their table cannot be written everywhere
   bool told_of_usage = false;     // the same
   bool doubtful = false;          // rows of the queue may be behind their events: see doubtful_row
@@ -76,7 +74,6 @@ class Batch {
   void count(const Message& message);
   Result<void> purge(const Purge& purge);
   Result<std::uint64_t> purge_one(const MessageId& id, WallTime before);
-  bool look_again(WallTime before);
   Result<std::uint64_t> forget(const MessageId& id, WallTime before);
   Result<std::uint64_t> erase_idempotency(const Message& message);
   static Result<std::uint64_t> erase_row(Cursor& cursor, const RowKey& key);

@@ -28,6 +28,7 @@ Result<void> Batch::purge(const Purge& purge) {
   std::uint64_t budget = purge.at_most * records_per_message;
   std::uint32_t left = purge.at_most;
   const auto spend = [&](const MessageId& id) -> Result<void> {
+    ++applied_.looked_at;
     const auto cost = purge_one(id, purge.before);
     if (!cost) return std::unexpected(cost.error());
     budget -= std::min(budget, std::max<std::uint64_t>(*cost, 1));
@@ -41,6 +42,11 @@ Result<void> Batch::purge(const Purge& purge) {
     behind.pop_back();
     if (auto r = spend(id); !r) return r;
   }
+  while (left > 0 && budget > 0) {
+    const auto id = progress_.later.take(purge.before);
+    if (!id) break;
+    if (auto r = spend(*id); !r) return r;
+  }
   if (left == 0 || budget == 0) return {};
   PageRows messages(*txn_, Table::messages);
   const auto from_there = [&] { return messages.seek_from(RowKey::message(progress_.purged_to).view()); };
@@ -48,7 +54,9 @@ Result<void> Batch::purge(const Purge& purge) {
     const bool ended = found ? !*found : !messages.valid();
     const MessageId id = ended ? MessageId() : message_of(messages.key());
     if (ended || id.time() >= purge.before) {
-      if (!look_again(purge.before)) return {};
+      const auto again = progress_.later.look_from(purge.before);
+      if (!again) return {};
+      progress_.purged_to = std::min(progress_.purged_to, *again);
       found = from_there();
       continue;
     }
@@ -57,15 +65,6 @@ Result<void> Batch::purge(const Purge& purge) {
     found = messages.next();
   }
   return {};
-}
-
-// All have been looked at. Those that were scheduled and passed over are once more, from the first of them
-// on, if one has become old.
-bool Batch::look_again(WallTime before) {
-  if (!progress_.again_from || progress_.again_at >= before) return false;
-  progress_.purged_to = std::min(progress_.purged_to, *progress_.again_from);
-  progress_.again_from.reset();
-  return true;
 }
 
 // Answers how many records it took; 0 if the message is open, not known, or so damaged that it must stay.
@@ -88,10 +87,7 @@ Result<std::uint64_t> Batch::forget(const MessageId& id, WallTime before) {
   const auto record = read_message(messages_, rest_, scratch_.record);
   if (!record && record.error().code != Errc::corrupt) return std::unexpected(record.error());
   if (record && record->message.since() >= before) {
-    const WallTime since = record->message.since();
-    const bool first = !progress_.again_from;
-    progress_.again_from = first ? id : std::min(*progress_.again_from, id);
-    progress_.again_at = first ? since : std::min(progress_.again_at, since);
+    progress_.later.add(id, record->message.since());
     return 0;
   }
   if (auto r = messages_.erase(); !r) return std::unexpected(r.error());
@@ -120,7 +116,7 @@ Result<std::uint64_t> Batch::forget(const MessageId& id, WallTime before) {
 // Unless a later message has come with the same key.
 Result<std::uint64_t> Batch::erase_idempotency(const Message& message) {
   if (message.idempotency_key.empty()) return 0;
-  const auto found = idempotency_.seek(RowKey::idempotency(message.account, message.idempotency_key).view());
+  const auto found = idempotency_.seek(RowKey::idempotency(message.idempotency()).view());
   if (!found) return std::unexpected(found.error());
   if (!*found) return 0;
   const auto payload = idempotency_.payload();

@@ -50,7 +50,7 @@ Result<void> Batch::restore(const Restore& restore) {
 // Whether no later message has the same idempotency key: messages come in any order.
 Result<bool> Batch::newest_with_key(const Message& message) {
   if (message.idempotency_key.empty()) return true;
-  const auto found = idempotency_.seek(RowKey::idempotency(message.account, message.idempotency_key).view());
+  const auto found = idempotency_.seek(RowKey::idempotency(message.idempotency()).view());
   if (!found || !*found) return found ? Result<bool>(true) : found;
   const auto payload = idempotency_.payload();
   const auto known = payload ? decode_idempotency(*payload) : std::nullopt;

@@ -196,18 +196,18 @@ Result<MessagePtr> LmdbStore::load(MessageId id, std::uint64_t at_most) const {
   return std::make_shared<const Message>(std::move(record.message));
 }
 
-Result<std::optional<MessageId>> LmdbStore::find_by_key(const AccountId& account,
-                                                        std::string_view idempotency_key) const {
+Result<std::optional<MessageId>> LmdbStore::find_by_key(const IdempotencyKey& key) const {
   auto txn = Txn::begin_read(*environment_);
   if (!txn) return std::unexpected(txn.error());
   PageRows rows(*txn, Table::idempotency);
-  const auto found = rows.seek(RowKey::idempotency(account, idempotency_key).view());
+  const auto found = rows.seek(RowKey::idempotency(key).view());
   if (!found) return std::unexpected(found.error());
   if (!*found) return std::nullopt;
   const auto payload = rows.payload();
-  if (!payload) return std::unexpected(payload.error());
-  const auto id = decode_idempotency(*payload);
-  if (!id) return rows.damaged();
+  const auto id = payload ? decode_idempotency(*payload) : std::nullopt;
+  if (!id)
+    log::error("spool: {}; a message that has come with that key is not known by it any more",
+               (payload ? rows.damaged().error() : payload.error()).message);
   return id;
 }
 
@@ -218,7 +218,9 @@ Result<Counts> LmdbStore::counts() const {
   if (!messages) return std::unexpected(messages.error());
   const auto queued = txn->entries(Table::queue);
   if (!queued) return std::unexpected(queued.error());
-  return Counts{.messages = *messages, .queued = *queued};
+  const auto keys = txn->entries(Table::idempotency);
+  if (!keys) return std::unexpected(keys.error());
+  return Counts{.messages = *messages, .queued = *queued, .idempotency_keys = *keys};
 }
 
 Result<std::vector<ApiKey>> LmdbStore::keys() const {

@@ -35,8 +35,7 @@ class LmdbStore final : public Store {
   Result<MessagePtr> load(MessageId id, std::uint64_t at_most) const override;
   Result<std::vector<MessageView>> list(const MessageQuery& query) const override;
   Result<std::vector<QueueRow>> list_queue(const QueueQuery& query) const override;
-  Result<std::optional<MessageId>> find_by_key(const AccountId& account,
-                                               std::string_view idempotency_key) const override;
+  Result<std::optional<MessageId>> find_by_key(const IdempotencyKey& key) const override;
   Result<Counts> counts() const override;
   Result<Space> space() const override { return environment_->space(); }
   Result<std::vector<ApiKey>> keys() const override;

@@ -140,11 +140,9 @@ RowKey RowKey::account(const AccountId& account, const MessageId& id) {
   return key;
 }
 
-RowKey RowKey::idempotency(const AccountId& account, std::string_view key) {
+RowKey RowKey::idempotency(const IdempotencyKey& key) {
   constexpr std::size_t kept = 16;
-  std::string both = account.value + '\0';
-  both += key;
-  const Digest digest = sha256(both);
+  const Digest digest = sha256(key.account.value + (key.sandbox ? '\1' : '\0') + key.key);
   RowKey row;
   row.append({reinterpret_cast<const char*>(digest.data()), kept});
   return row;

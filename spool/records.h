@@ -25,8 +25,8 @@ class RowKey {
   static RowKey event(const RecipientRef& ref, std::uint32_t sequence);
   // Under the account's 64-bit hash: accounts of equal hash share a range, the record tells them apart.
   static RowKey account(const AccountId& account, const MessageId& id);
-  // The beginning of a digest of both: whoever chooses a key cannot choose another account's row.
-  static RowKey idempotency(const AccountId& account, std::string_view key);
+  // The beginning of a digest of all: whoever chooses a key cannot choose another account's row.
+  static RowKey idempotency(const IdempotencyKey& key);
 
  private:
   void append(std::string_view bytes);

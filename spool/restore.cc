@@ -57,6 +57,7 @@ Result<void> check_legal(const Restore& restore) {
   const bool open = std::any_of(restore.recipients.begin(), restore.recipients.end(),
                                 [](const auto& recipient) { return !terminal(recipient.status); });
   if (!open) return {};
+  if (message.sandbox) return fail(Errc::invalid, "it is a message of the sandbox, and a recipient is open");
   if (!message.body) return fail(Errc::invalid, "a recipient is open, and the content is not there");
   if (message.body->size() != message.size)
     return fail(Errc::invalid, fmt::format("the content is {} bytes long, and should be {}",

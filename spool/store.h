@@ -38,6 +38,7 @@ struct FailedOperation {
 struct Applied {
   std::uint32_t stale = 0;
   std::uint32_t purged = 0;
+  std::uint32_t looked_at = 0;               // messages, by purge
   std::vector<FailedOperation> failed = {};  // by index
 };
 
@@ -87,9 +88,9 @@ class Store {
   // Newest first; events left out.
   virtual Result<std::vector<MessageView>> list(const MessageQuery& query) const = 0;
   virtual Result<std::vector<QueueRow>> list_queue(const QueueQuery& query) const = 0;  // by ref
-  // The message accepted last with an idempotency key of the account, if it has not been purged.
-  virtual Result<std::optional<MessageId>> find_by_key(const AccountId& account,
-                                                       std::string_view idempotency_key) const = 0;
+  // The message accepted last with the key, if it has not been purged. What cannot be read of its row alone
+  // is logged and counts for nothing; the next message with the key writes it anew.
+  virtual Result<std::optional<MessageId>> find_by_key(const IdempotencyKey& key) const = 0;
   virtual Result<Counts> counts() const = 0;
   virtual Result<Space> space() const = 0;               // may read some thousand pages
   virtual Result<std::vector<ApiKey>> keys() const = 0;  // a damaged one is logged and left out

@@ -29,6 +29,15 @@ struct Metadata {  // the sender's own, for look-ups
   friend bool operator==(const Metadata&, const Metadata&) = default;
 };
 
+// What a message that comes again is known by. The sandbox is a world of its own: nothing in it answers for
+// what is to be sent, nor the other way round.
+struct IdempotencyKey {
+  AccountId account;
+  std::string key;
+  bool sandbox = false;
+  friend auto operator<=>(const IdempotencyKey&, const IdempotencyKey&) = default;
+};
+
 // A message as accepted. Immutable; shared between intake, writer and queue.
 struct Message {
   MessageId id;
@@ -50,6 +59,7 @@ struct Message {
   BodyPtr body;                       // null when read back without its content
   std::uint64_t size = 0;             // of the body, in bytes
 
+  IdempotencyKey idempotency() const { return {account, idempotency_key, sandbox}; }
   // When its time begins: neither retries nor retention count from before it.
   WallTime since() const { return scheduled ? std::max(accepted, *scheduled) : accepted; }
 };
@@ -175,6 +185,9 @@ using UtcDay = std::uint32_t;  // since 1970-01-01
 inline UtcDay day_of(WallTime at) {
   return static_cast<UtcDay>(std::chrono::floor<std::chrono::days>(at).time_since_epoch().count());
 }
+// The day to count on at `day`, where something is counted on `counted` already: loops that read their clocks
+// at midnight do not take a new day back. A day that is further ahead was a clock's fault.
+inline UtcDay day_to_count_on(UtcDay counted, UtcDay day) { return counted == day + 1 ? counted : day; }
 // What a key with a daily limit has sent on the last day on which it has sent anything.
 struct KeyDay {
   KeyId key;
@@ -246,6 +259,7 @@ struct QueueRow {
 };
 struct Counts {
   std::uint64_t messages = 0, queued = 0;
+  std::uint64_t idempotency_keys = 0;
 };  // queued: rows of the queue, open recipients but for what damage keeps there
 
 struct Space {              // of the storage, in bytes

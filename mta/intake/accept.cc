@@ -247,7 +247,8 @@ std::optional<Refusal> Intake::turn_away(const wire::Identity& who,
   std::optional<Refusal> refused;
   if (reverse_path) refused = check_reverse_path(policy, *reverse_path);
   if (!refused)
-    if (const auto over = known->use->over(policy, home.now(), home.wall()))
+    if (const auto over = known->use->over(policy, home.now(), home.wall());
+        over && !known->repeats->possible(home.now(), settings_.idempotency_window))
       refused = over_limit(policy, *over);
   return counted(std::move(refused), who);
 }
@@ -316,33 +317,54 @@ void Intake::accept(Submission submission, Loop& home, Rng& rng, Answer done) {
   if (message->idempotency_key.empty())
     commit(std::move(message), std::move(key), home, std::move(done));
   else
-    accept_once(std::move(message), std::move(key), home, std::move(done));
+    accept_once(std::make_shared<Pending>(std::move(message), std::move(key), home, std::move(done)));
 }
 
+struct Intake::Pending {
+  spool::MessagePtr message;
+  KeyPtr key;
+  Loop& home;
+  Answer done;
+};
+
 // The look into the store comes after nobody else is under way with the key: whoever was has been committed.
-void Intake::accept_once(spool::MessagePtr message, KeyPtr api_key, Loop& home, Answer done) {
-  const std::string key = message->account.value + '\0' + message->idempotency_key;
-  if (!once_.begin(key, home, done)) return add(repeated_, 1);
-  Answer answer = [this, key, done = std::move(done)](AcceptResult result) mutable {
-    once_.end(key, result);
-    done(std::move(result));
+void Intake::accept_once(const std::shared_ptr<Pending>& pending) {
+  const spool::Message& message = *pending->message;
+  const auto answer_again = [this](Pending& p, const Accepted& first) {
+    log::info("answered again message={} account={}: it has come before with its idempotency key",
+              first.id.text(), p.message->account.value);
+    add(repeated_, 1);
+    p.done(first);
   };
-  const auto known = store_.find_by_key(message->account, message->idempotency_key);
+  Once::Ended ended = [this, pending, answer_again](std::optional<Accepted> first) {
+    if (first)
+      answer_again(*pending, *first);
+    else
+      accept_once(pending);
+  };
+  const std::string name = message.account.value + (message.sandbox ? '\1' : '\0') + message.idempotency_key;
+  auto turn = once_.begin(name, pending->home, ended);
+  if (!turn) return;
+  const auto known = store_.find_by_key(message.idempotency());
   if (!known) {
     log::error("not accepted account={}: whether its idempotency key is known cannot be read: {}",
-               message->account.value, known.error().message);
+               message.account.value, known.error().message);
     refuse(Refused::failed);
-    home.post([answer = std::move(answer)]() mutable {
-      answer(std::unexpected(for_want_of_storage(Refused::failed)));
-    });
-    return;
+    return pending->home.post(
+        [pending] { pending->done(std::unexpected(for_want_of_storage(Refused::failed))); });
   }
-  if (!*known || message->accepted - (*known)->time() >= settings_.idempotency_window)
-    return commit(std::move(message), std::move(api_key), home, std::move(answer));
-  log::info("answered again message={} account={}: it has come before with its idempotency key",
-            (*known)->text(), message->account.value);
-  add(repeated_, 1);
-  home.post([answer = std::move(answer), id = **known]() mutable { answer(Accepted{id, id.time()}); });
+  if (*known && message.accepted - (*known)->time() < settings_.idempotency_window) {
+    const Accepted first{**known, (*known)->time()};
+    turn->accepted(first);
+    return pending->home.post([pending, first, answer_again] { answer_again(*pending, first); });
+  }
+  pending->key->repeats->came(pending->home.now());
+  commit(pending->message, pending->key, pending->home,
+         [pending, turn = std::move(turn)](AcceptResult result) mutable {
+           if (result) turn->accepted(*result);
+           turn.reset();
+           pending->done(std::move(result));
+         });
 }
 
 // What is taken of the key's rate and day for the message is given back unless it is stored.

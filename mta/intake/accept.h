@@ -5,9 +5,10 @@
 // an id, commits the message with all its recipients, and only then answers and hands it to the queue. The
 // rest of the content passes byte for byte. A message of the sandbox is committed as delivered and handed to
 // nobody. One with an idempotency key that its account has used within the window is answered with the id of
-// the message that had it; if that is being committed, then when it is, and as it is. May be called on any
-// loop; `done` runs on that loop, never inside the call. Refusals are data: code and sentence, for SMTP as
-// they are, for HTTP by code.
+// the message that had it; if that is being committed, then when it is. A key's rate and day are asked after
+// that, so that a message that was accepted is never refused for them when it comes again. May be called on
+// any loop; `done` runs on that loop, never inside the call. Refusals are data: code and sentence, for SMTP
+// as they are, for HTTP by code.
 #pragma once
 #include <array>
 #include <atomic>
@@ -82,7 +83,9 @@ class Intake {
   std::optional<Refusal> turn_away();
   // The same for a key's policy and what it has used, as far as it is known before the content: of a message,
   // with its reverse-path if that is known, and of a client that shows the key. Takes nothing of the key's
-  // limits; accept() asks all of it again. On the loop.
+  // limits; accept() asks all of it again. Rate and day, if they are used up, only refuse a message of an
+  // account of which no message with an idempotency key has come within the window: else it may be one that
+  // comes again, which the header section alone says. On the loop.
   std::optional<Refusal> turn_away(const wire::Identity& who, std::optional<std::string_view> reverse_path,
                                    const Loop& home);
   std::optional<Refusal> turn_away_client(const wire::Identity& who, std::string_view address);
@@ -99,7 +102,8 @@ class Intake {
   std::optional<Refusal> look_at(Submission& submission, const KnownKey* key, wire::HeaderScan& headers,
                                  WallTime now) const;
   std::optional<Refusal> check_policy(const KnownKey& key, const Submission& submission) const;
-  void accept_once(spool::MessagePtr message, KeyPtr key, Loop& home, Answer done);
+  struct Pending;  // a message with an idempotency key
+  void accept_once(const std::shared_ptr<Pending>& pending);
   void commit(spool::MessagePtr message, KeyPtr key, Loop& home, Answer done);
   void on_committed(const spool::MessagePtr& message, const Result<void>& committed, Answer& done);
   IntakeSettings settings_;

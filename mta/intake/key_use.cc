@@ -64,7 +64,8 @@ bool KeyUse::take_day(const spool::KeyPolicy& policy, spool::UtcDay day) {
   for (;;) {
     const std::uint64_t count = count_on(packed, day);
     if (count >= policy.daily) return false;
-    if (day_.compare_exchange_weak(packed, pack(day, count + 1), std::memory_order_relaxed)) return true;
+    const spool::UtcDay counted = spool::day_to_count_on(day_of(packed), day);
+    if (day_.compare_exchange_weak(packed, pack(counted, count + 1), std::memory_order_relaxed)) return true;
   }
 }
 
@@ -77,12 +78,19 @@ void KeyUse::give_back(const spool::KeyPolicy& policy, WallTime taken) {
   if (policy.daily == 0) return;
   const spool::UtcDay day = spool::day_of(taken);
   std::uint64_t packed = day_.load(std::memory_order_relaxed);
-  while (count_on(packed, day) > 0)
+  while (day_of(packed) == day && (packed & count_mask) > 0)
     if (day_.compare_exchange_weak(packed, packed - 1, std::memory_order_relaxed)) return;
 }
 
 std::uint64_t KeyUse::sent(spool::UtcDay day) const {
   return count_on(day_.load(std::memory_order_relaxed), day);
+}
+
+bool Repeats::possible(Instant now, Duration window) {
+  const std::int64_t at = now.time_since_epoch().count();
+  std::int64_t last = before_start;
+  if (last_.compare_exchange_strong(last, at, std::memory_order_relaxed)) last = at;
+  return last != never && at - last < window.count();
 }
 
 }  // namespace relay::intake

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <unordered_set>
 #include <utility>
 
 #include "mta/wire/ascii.h"
@@ -74,17 +75,34 @@ bool names(std::string_view user, const spool::ApiKey& key) {
 
 }  // namespace
 
-KeyRing::KeyRing(spool::Writer& writer, std::vector<spool::ApiKey> keys, std::vector<spool::KeyDay> days)
-    : writer_(writer) {
+struct KeyRing::Changing {
+  std::mutex mutex;
+  std::unordered_set<std::string> ids;  // under the mutex
+
+  bool begin(const KeyId& id) {
+    const std::lock_guard lock(mutex);
+    return ids.insert(id.value).second;
+  }
+  void end(const KeyId& id) {
+    const std::lock_guard lock(mutex);
+    ids.erase(id.value);
+  }
+};
+
+KeyRing::KeyRing(spool::Writer& writer, std::vector<spool::ApiKey> keys, std::vector<spool::KeyDay> days,
+                 bool may_repeat)
+    : writer_(writer), changing_(std::make_shared<Changing>()), may_repeat_(may_repeat) {
   std::unordered_map<std::string, spool::KeyDay> sent;
   for (auto& day : days) sent.emplace(day.key.value, day);
   for (auto& key : keys) {
     const spool::KeyDay day = sent[key.id.value];
     std::string id = key.id.value;
     auto networks = networks_of(key.policy);
+    auto repeats = repeats_of(key.account);
     keys_.insert_or_assign(std::move(id),
                            std::make_shared<const KnownKey>(std::move(key), std::move(networks),
-                                                            std::make_shared<KeyUse>(day.day, day.messages)));
+                                                            std::make_shared<KeyUse>(day.day, day.messages),
+                                                            std::move(repeats)));
   }
 }
 
@@ -93,7 +111,9 @@ Result<std::unique_ptr<KeyRing>> KeyRing::load(const spool::Store& store, spool:
   if (!keys) return std::unexpected(keys.error());
   auto days = store.key_days();
   if (!days) return std::unexpected(days.error());
-  return std::unique_ptr<KeyRing>(new KeyRing(writer, std::move(*keys), std::move(*days)));
+  const auto counts = store.counts();
+  const bool may_repeat = !counts || counts->idempotency_keys > 0;
+  return std::unique_ptr<KeyRing>(new KeyRing(writer, std::move(*keys), std::move(*days), may_repeat));
 }
 
 KeyRing::Created KeyRing::make(AccountId account, std::string label, WallTime now, Rng& rng) {
@@ -153,6 +173,13 @@ std::shared_ptr<const KnownKey> KeyRing::find(std::string_view id) const {
   return found == keys_.end() ? nullptr : found->second;
 }
 
+// Under the mutex, or before anybody else can be there.
+std::shared_ptr<Repeats> KeyRing::repeats_of(const AccountId& account) {
+  auto& repeats = repeats_[account.value];
+  if (!repeats) repeats = std::make_shared<Repeats>(may_repeat_);
+  return repeats;
+}
+
 // A key that is stored now.
 void KeyRing::know(spool::ApiKey key) {
   auto known = std::make_shared<KnownKey>();
@@ -161,6 +188,7 @@ void KeyRing::know(spool::ApiKey key) {
   std::unique_lock lock(mutex_);
   auto& place = keys_[known->key.id.value];
   known->use = place ? place->use : std::make_shared<KeyUse>();
+  known->repeats = repeats_of(known->key.account);
   const spool::KeyPolicy& policy = known->key.policy;
   if (place && (place->key.policy.rate != policy.rate || place->key.policy.burst != policy.burst))
     known->use->forget_rate();  // what was waited for at the old rate says nothing of the new one
@@ -192,38 +220,31 @@ void KeyRing::create(AccountId account, std::string label, spool::KeyPolicy poli
       });
 }
 
-void KeyRing::change(const KeyId& id, const std::function<void(spool::ApiKey&)>& edit, Loop& home,
-                     Changed done) {
-  std::optional<spool::ApiKey> key;
-  Result<void> can;
-  {
-    std::unique_lock lock(mutex_);
-    if (const auto found = keys_.find(id.value); found == keys_.end())
-      can = fail(Errc::not_found, "no key has the id " + id.value);
-    else if (!changing_.insert(id.value).second)
-      can = fail(Errc::conflict, "this key is being changed just now, try again");
-    else
-      key = found->second->key;
-  }
-  if (!can) return home.post([done = std::move(done), can]() mutable { done(can); });
-  edit(*key);
-  put(std::move(*key), home, [this, id, done = std::move(done)](const Result<void>& stored) mutable {
-    {
-      std::unique_lock lock(mutex_);
-      changing_.erase(id.value);
-    }
-    done(stored);
-  });
+// The key is this change's alone until it is stored or given up, however that comes about: nothing another
+// has changed meanwhile is lost.
+bool KeyRing::change(const KeyId& id, const Edit& edit, Loop& home, Changed done) {
+  const auto refuse = [&](Errc code, std::string why) {
+    home.post([done = std::move(done), result = Result<void>(fail(code, std::move(why)))]() mutable {
+      done(result);
+    });
+    return true;
+  };
+  if (!find(id.value)) return refuse(Errc::not_found, "no key has the id " + id.value);
+  if (!changing_->begin(id)) return refuse(Errc::conflict, "this key is being changed just now, try again");
+  const auto release = [id, changing = changing_](Changing*) { changing->end(id); };
+  std::unique_ptr<Changing, decltype(release)> mine(changing_.get(), release);
+  spool::ApiKey key = find(id.value)->key;  // as the change before has left it
+  if (!edit(key)) return false;
+  put(std::move(key), home,
+      [mine = std::move(mine), done = std::move(done)](const Result<void>& stored) mutable {
+        mine.reset();
+        done(stored);
+      });
+  return true;
 }
 
-void KeyRing::set(const KeyId& id, std::string label, spool::KeyPolicy policy, Loop& home, Changed done) {
-  change(
-      id,
-      [&](spool::ApiKey& key) {
-        key.label = std::move(label);
-        key.policy = std::move(policy);
-      },
-      home, std::move(done));
+bool KeyRing::set(const KeyId& id, const Edit& edit, Loop& home, Changed done) {
+  return change(id, edit, home, std::move(done));
 }
 
 void KeyRing::revoke(const KeyId& id, Loop& home, Changed done) {
@@ -231,6 +252,7 @@ void KeyRing::revoke(const KeyId& id, Loop& home, Changed done) {
       id,
       [&](spool::ApiKey& key) {
         if (!key.revoked) key.revoked = home.wall();  // again: the first time stands
+        return true;
       },
       home, std::move(done));
 }

@@ -12,7 +12,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "mta/base/network.h"
@@ -28,6 +27,7 @@ struct KnownKey {
   spool::ApiKey key;
   std::vector<Network> networks;  // of its policy
   std::shared_ptr<KeyUse> use;
+  std::shared_ptr<Repeats> repeats;  // the account's, of all its keys
 };
 
 class KeyRing {
@@ -54,20 +54,28 @@ class KeyRing {
   void create(AccountId account, std::string label, spool::KeyPolicy policy, Loop& home, Rng& rng,
               std::move_only_function<void(Result<Created>)> done);
   using Changed = std::move_only_function<void(Result<void>)>;
-  // Gives it this label and policy; they count for the next message of sessions that are open, too.
-  void set(const KeyId& id, std::string label, spool::KeyPolicy policy, Loop& home, Changed done);
+  // Changes label and policy of the key as it then is, within the call; whether it is to be stored is the
+  // answer. What is stored counts for the next message of sessions that are open, too. False, and `done` is
+  // not called, if `edit` has said no.
+  using Edit = std::function<bool(spool::ApiKey&)>;
+  bool set(const KeyId& id, const Edit& edit, Loop& home, Changed done);
   void revoke(const KeyId& id, Loop& home, Changed done);
   std::vector<spool::ApiKey> list() const;
 
  private:
-  KeyRing(spool::Writer& writer, std::vector<spool::ApiKey> keys, std::vector<spool::KeyDay> days);
+  KeyRing(spool::Writer& writer, std::vector<spool::ApiKey> keys, std::vector<spool::KeyDay> days,
+          bool may_repeat);
   void put(spool::ApiKey key, Loop& home, Changed done);
-  void change(const KeyId& id, const std::function<void(spool::ApiKey&)>& edit, Loop& home, Changed done);
+  bool change(const KeyId& id, const Edit& edit, Loop& home, Changed done);
+  std::shared_ptr<Repeats> repeats_of(const AccountId& account);
   void know(spool::ApiKey key);
+  struct Changing;
   spool::Writer& writer_;
+  const std::shared_ptr<Changing> changing_;  // shared with changes under way, which may outlive this
   mutable std::shared_mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<const KnownKey>> keys_;  // by id; under the mutex
-  std::unordered_set<std::string> changing_;                               // ids; the same
+  std::unordered_map<std::string, std::shared_ptr<Repeats>> repeats_;      // by account; the same
+  const bool may_repeat_;  // the store has idempotency keys of before the process
 };
 
 }  // namespace relay::intake

@@ -155,7 +155,7 @@ void Check::check_indexes(Indexes& indexes, const Message& message) {
                  .message = message.id,
                  .what = fmt::format("the index of account {} does not have it", message.account.value)});
   if (!message.idempotency_key.empty() &&
-      !has(indexes.idempotency, RowKey::idempotency(message.account, message.idempotency_key)))
+      !has(indexes.idempotency, RowKey::idempotency(message.idempotency())))
     faults_.add({.kind = FaultKind::idempotency_missing,
                  .table = Table::idempotency,
                  .message = message.id,
@@ -233,7 +233,7 @@ void Check::one_key(RowCursor& keys, MessageWalk& walk) {
     return;
   }
   const Message& message = record.record->message;
-  if (RowKey::idempotency(message.account, message.idempotency_key).view() != keys.key())
+  if (RowKey::idempotency(message.idempotency()).view() != keys.key())
     fault(FaultKind::idempotency_orphan, id, "an idempotency key leads to it that it did not come with");
 }
 

@@ -111,7 +111,7 @@ void RowCursor::damaged(FaultKind kind, std::string what) {
   else if (table_ == Table::usage)
     fault.means = "What the API key has sent today counts from nothing at the next start.";
   else if (table_ == Table::idempotency)
-    fault.means = "Mail that comes again with the same idempotency key is refused for the time being.";
+    fault.means = "Mail that comes again with the same idempotency key is sent a second time.";
   if (kind == FaultKind::value_long) fault.means.clear();
   faults_->add(std::move(fault));
 }

@@ -51,9 +51,8 @@ class Watch final : public spool::Store {
   Result<std::vector<spool::QueueRow>> list_queue(const spool::QueueQuery& query) const override {
     return store_.list_queue(query);
   }
-  Result<std::optional<MessageId>> find_by_key(const AccountId& account,
-                                               std::string_view key) const override {
-    return store_.find_by_key(account, key);
+  Result<std::optional<MessageId>> find_by_key(const spool::IdempotencyKey& key) const override {
+    return store_.find_by_key(key);
   }
   Result<spool::Counts> counts() const override { return store_.counts(); }
   Result<spool::Space> space() const override { return store_.space(); }

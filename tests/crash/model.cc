@@ -147,7 +147,7 @@ void Model::apply(const Step& step) {
           counted(step.message))
         ++sent_;
       if (const auto carried = carried_by(step.message); !carried.idempotency_key.empty())
-        by_key_[{carried.account.value, carried.idempotency_key}] = step.message;
+        by_key_[carried.idempotency()] = step.message;
       return;
     case Step::Kind::put_key:
       last_key_ = std::max(last_key_, step.message);
@@ -262,8 +262,8 @@ std::optional<std::string> Model::difference(spool::Store& store) const {
 // Of the idempotency key that this message had, if it was there.
 std::optional<std::string> Model::difference_by_key(std::uint32_t number, spool::Store& store) const {
   const auto carried = carried_by(number);
-  const auto wanted = by_key_.find({carried.account.value, carried.idempotency_key});
-  const auto found = store.find_by_key(carried.account, carried.idempotency_key);
+  const auto wanted = by_key_.find(carried.idempotency());
+  const auto found = store.find_by_key(carried.idempotency());
   if (!found) return found.error().message;
   if (found->has_value() == (wanted != by_key_.end()) && (!*found || **found == id_of(wanted->second)))
     return {};

@@ -71,7 +71,7 @@ class Model {
   std::map<std::uint32_t, Mail> mails_;
   std::set<std::uint32_t> keys_;
   std::uint64_t sent_ = 0;  // messages that count against a daily limit
-  std::map<std::pair<std::string, std::string>, std::uint32_t> by_key_;  // account and idempotency key
+  std::map<spool::IdempotencyKey, std::uint32_t> by_key_;
   std::uint32_t last_message_ = 0;
   std::uint32_t last_key_ = 0;
   std::uint32_t purged_before_ = 0;

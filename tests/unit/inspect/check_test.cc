@@ -255,7 +255,7 @@ TEST_CASE("the index of idempotency keys, both ways") {
       change(d);
     });
   };
-  const RowKey key = RowKey::idempotency({"acme"}, "k");
+  const RowKey key = RowKey::idempotency({{"acme"}, "k"});
   const auto leads_to = [&](const RowKey& from, std::uint32_t number) {
     return [from, number](const TempDir& d) {
       std::string payload;
@@ -269,7 +269,7 @@ TEST_CASE("the index of idempotency keys, both ways") {
         Lines{"idempotency_missing idempotency 5", "idempotency_missing idempotency 6"});
   CHECK(with_two(leads_to(key, 9)) == Lines{"idempotency_orphan idempotency 9"});
   CHECK(with_two(leads_to(key, 4)) == Lines{"idempotency_orphan idempotency 4"});
-  CHECK(with_two(leads_to(RowKey::idempotency({"acme"}, "l"), 5)) ==
+  CHECK(with_two(leads_to(RowKey::idempotency({{"acme"}, "l"}), 5)) ==
         Lines{"idempotency_orphan idempotency 5"});
   CHECK(with_two([&](auto& d) { flip(d, Table::idempotency, key); }) == Lines{"record_damaged idempotency"});
   CHECK(with_two([&](auto& d) { put(d, Table::idempotency, key.view(), "x"); }) ==

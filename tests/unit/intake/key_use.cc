@@ -115,6 +115,22 @@ TEST_CASE("a day ends at midnight UTC, wherever the rate stands") {
   CHECK_FALSE(old.take(policy, start, noon).has_value());
 }
 
+TEST_CASE("a clock that is late by a moment does not take a new day back") {
+  spool::KeyPolicy policy;
+  policy.daily = 3;
+  const WallTime midnight = noon + 12h;
+  KeyUse use(spool::day_of(noon), 2);
+  CHECK_FALSE(use.take(policy, start, midnight).has_value());
+  CHECK_FALSE(use.take(policy, start, midnight - 1ms).has_value());  // another loop's clock
+  CHECK(use.sent(spool::day_of(midnight)) == 2);
+  CHECK(use.sent(spool::day_of(noon)) == 2);
+  use.give_back(policy, midnight);
+  CHECK(use.sent(spool::day_of(midnight)) == 1);
+  KeyUse wrong(spool::day_of(noon) + 2, 3);  // by a clock that was days ahead
+  CHECK_FALSE(wrong.take(policy, start, noon).has_value());
+  CHECK(wrong.sent(spool::day_of(noon)) == 1);
+}
+
 TEST_CASE("many threads take no more than there is") {
   spool::KeyPolicy policy = rate(1, 500);
   policy.daily = 400;

@@ -214,7 +214,12 @@ TEST_CASE_FIXTURE(Fixture, "a policy counts once it is committed, for those who 
   policy.sessions = 3;
   std::optional<Result<void>> got;
   const auto keep = [&](Result<void> r) { got = std::move(r); };
-  keys->set(made.key.id, "new", policy, loop, keep);
+  const auto edit = [&](spool::ApiKey& key) {
+    key.label = "new";
+    key.policy = policy;
+    return true;
+  };
+  CHECK(keys->set(made.key.id, edit, loop, keep));
   CHECK(keys->find(id) == before);
   std::optional<Result<void>> second;
   keys->revoke(made.key.id, loop, [&](Result<void> r) { second = std::move(r); });
@@ -234,9 +239,39 @@ TEST_CASE_FIXTURE(Fixture, "a policy counts once it is committed, for those who 
   CHECK(revoke(made.key.id).has_value());
   CHECK(keys->find(id)->key.policy == policy);
   CHECK(keys->find("nobody") == nullptr);
-  keys->set({"nobody"}, "", {}, loop, keep);
+  CHECK(keys->set({"nobody"}, edit, loop, keep));
   loop.run();
   CHECK(got->error().code == Errc::not_found);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "a change begins with what the one before has left, and one that is given up blocks none") {
+  const auto made = create("demo");
+  const auto done = [](const Result<void>& r) { CHECK(r.has_value()); };
+  const auto change = [&](auto edit) {
+    const bool asked = keys->set(made.key.id, edit, loop, done);
+    if (asked) writer.commit();
+    loop.run();
+    return asked;
+  };
+  CHECK(change([](spool::ApiKey& key) { return key.policy.sessions = 3, true; }));
+  CHECK_FALSE(change([](spool::ApiKey& key) { return key.policy.sessions = 4, false; }));
+  CHECK_THROWS(change([](spool::ApiKey&) -> bool { throw 1; }));
+  CHECK(change([](spool::ApiKey& key) { return key.policy.recipients = 5, true; }));
+  const auto known = keys->find(made.key.id.value);
+  CHECK(known->key.policy.sessions == 3);
+  CHECK(known->key.policy.recipients == 5);
+  writer.full = true;
+  std::optional<Result<void>> got;
+  const auto rename = [](spool::ApiKey& key) { return key.label = "x", true; };
+  CHECK(keys->set(made.key.id, rename, loop, [&](Result<void> r) { got = std::move(r); }));
+  loop.run();
+  CHECK(got->error().code == Errc::full);
+  writer.full = false;
+  CHECK(change(rename));
+  CHECK(keys->set(made.key.id, rename, loop, done));
+  keys.reset();  // the answer of the writer comes after it, or never
+  writer.waiting.clear();
 }
 
 TEST_CASE_FIXTURE(Fixture, "what a key has sent today is known at the start") {

@@ -169,6 +169,87 @@ TEST_CASE_FIXTURE(Limited, "what can be said before the content is said, and tak
   CHECK(intake.turn_away({"demo", "unknown"}, "x@a.example", loop)->reason == Refused::key);
 }
 
+namespace {
+
+const std::string keyed = "From: a@a.example\r\nX-Relay-Idempotency-Key: k\r\n\r\n";
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Limited, "a message that was accepted is answered again whatever its key has used up") {
+  spool::KeyPolicy policy;
+  policy.daily = 1;
+  policy.rate = 1;
+  limit(policy);
+  const auto first = accepted(submission(keyed));
+  store.messages[first->idempotency()] = first->id;
+  const auto again = [&] {
+    start(submission(keyed));
+    loop.run();
+    CHECK_FALSE(intake_->turn_away(submission().who, "a@a.example", loop).has_value());
+    REQUIRE(result.has_value());
+    REQUIRE(result->has_value());
+    CHECK((*result)->id == first->id);
+  };
+  again();
+  turned(submission(), Refused::rate_limit);  // at the end of its content
+  loop.advance(std::chrono::hours(1));
+  again();
+  turned(submission(), Refused::daily_limit);
+  store.stored_days = {{{"abcdefghjkmn"}, spool::day_of(loop.wall()), 1}};
+  limit(policy);  // as after a restart
+  again();
+  again();
+}
+
+TEST_CASE_FIXTURE(Limited,
+                  "without idempotency keys limits are said before the content, again after the window") {
+  spool::KeyPolicy policy;
+  policy.rate = 1;
+  limit(policy);
+  const auto turned_at_mail = [&] {
+    return intake_->turn_away(submission().who, "a@a.example", loop).has_value();
+  };
+  accepted(submission());
+  CHECK(turned_at_mail());
+  loop.advance(std::chrono::hours(1));
+  accepted(submission(keyed));
+  CHECK_FALSE(turned_at_mail());
+  loop.advance(settings.idempotency_window - std::chrono::hours(1));
+  accepted(submission());
+  CHECK_FALSE(turned_at_mail());
+  loop.advance(std::chrono::hours(1));
+  accepted(submission());
+  CHECK(turned_at_mail());
+}
+
+TEST_CASE_FIXTURE(Limited,
+                  "who waits for another with the same idempotency key is judged by limits of its own") {
+  spool::ApiKey other = test::plain_key("0123456789ab");
+  store.stored_keys.push_back(other);
+  spool::KeyPolicy policy;
+  policy.rate = 1;
+  limit(policy);  // the first key's
+  accepted(submission());
+  start(submission(keyed));
+  std::optional<AcceptResult> others;
+  Submission theirs = submission(keyed);
+  theirs.who.key = other.id.value;
+  intake_->accept(std::move(theirs), loop, rng, [&](AcceptResult r) { others = std::move(r); });
+  loop.run();
+  REQUIRE(result.has_value());
+  CHECK(result->error().reason == Refused::rate_limit);
+  REQUIRE(writer.waiting.size() == 1);
+  writer.commit();
+  loop.run();
+  REQUIRE(others.has_value());
+  CHECK(others->has_value());
+}
+
+TEST_CASE_FIXTURE(Limited, "an idempotency key of the sandbox does not answer for a message that is sent") {
+  store.messages[{{"demo"}, "k", true}] = MessageId::make(loop.wall(), rng);
+  accepted(submission(keyed));
+}
+
 TEST_CASE_FIXTURE(Limited,
                   "a message of the sandbox counts, one answered with the first of its key does not") {
   spool::KeyPolicy policy;
@@ -180,7 +261,7 @@ TEST_CASE_FIXTURE(Limited,
   loop.run();
   CHECK(sent() == 1);
   const auto first = accepted(submission("From: a@a.example\r\nX-Relay-Idempotency-Key: k\r\n\r\n"));
-  store.messages[{"demo", "k"}] = first->id;
+  store.messages[{{"demo"}, "k"}] = first->id;
   start(submission("From: a@a.example\r\nX-Relay-Idempotency-Key: k\r\n\r\n"));
   loop.run();
   REQUIRE(result.has_value());

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "tests/unit/support/test_loop.h"
 
@@ -13,31 +14,73 @@ using namespace relay::intake;
 
 namespace {
 
-AcceptResult of(std::uint8_t number) {
+Accepted of(std::uint8_t number) {
   MessageId id;
   id.bytes[15] = number;
-  return Accepted{id, {}};
+  return {id, {}};
 }
+
+struct Waiting {
+  Once once;
+  test::TestLoop mine, theirs;
+  int told = 0;
+  std::optional<Accepted> with;
+
+  std::optional<Once::Turn> begin(const char* key, test::TestLoop& loop) {
+    Once::Ended ended = [this](std::optional<Accepted> accepted) { ++told, with = accepted; };
+    return once.begin(key, loop, ended);
+  }
+};
 
 }  // namespace
 
-TEST_CASE("who comes while another is under way waits for its result, and is told on its own loop") {
-  Once once;
-  test::TestLoop mine, theirs;
-  std::optional<AcceptResult> told;
-  Answer answer = [&](AcceptResult result) { told = std::move(result); };
-  CHECK(once.begin("k", mine, answer));
-  CHECK(once.begin("other", mine, answer));
-  CHECK_FALSE(once.begin("k", theirs, answer));
-  once.end("k", of(1));
-  CHECK_FALSE(told.has_value());
+TEST_CASE_FIXTURE(Waiting, "who comes while another is under way waits for it, and is told on its own loop") {
+  {
+    auto turn = begin("k", mine);
+    REQUIRE(turn.has_value());
+    CHECK(begin("other", mine).has_value());
+    CHECK_FALSE(begin("k", theirs).has_value());
+    turn->accepted(of(1));
+    theirs.run();
+    CHECK(told == 0);
+  }
   mine.run();
-  CHECK_FALSE(told.has_value());
+  CHECK(told == 0);
   theirs.run();
-  REQUIRE(told.has_value());
-  CHECK(told->value().id == of(1)->id);
-  Answer again = [](const AcceptResult&) {};
-  CHECK(once.begin("k", mine, again));  // it is over
+  CHECK(told == 1);
+  REQUIRE(with.has_value());
+  CHECK(with->id == of(1).id);
+  CHECK(begin("k", mine).has_value());  // it is over
+}
+
+TEST_CASE_FIXTURE(Waiting, "a turn that ends with nothing, however that is, leaves the key to the others") {
+  auto turn = begin("k", mine);
+  CHECK_FALSE(begin("k", mine).has_value());
+  {
+    const auto moved = [turn = std::move(*turn)] { (void)turn; };
+    turn.reset();  // an empty shell
+    mine.run();
+    CHECK(told == 0);
+  }
+  mine.run();
+  CHECK(told == 1);
+  CHECK_FALSE(with.has_value());
+  try {
+    const auto again = begin("k", mine);
+    REQUIRE(again.has_value());
+    throw 1;
+  } catch (int) {
+  }
+  CHECK(begin("k", mine).has_value());
+}
+
+TEST_CASE("a turn may outlive what it is of") {
+  auto once = std::make_unique<Once>();
+  test::TestLoop loop;
+  Once::Ended ended = [](const std::optional<Accepted>&) {};
+  auto turn = once->begin("k", loop, ended);
+  once.reset();
+  turn.reset();
 }
 
 TEST_CASE("from many threads each is first or told, and none is both") {
@@ -50,13 +93,11 @@ TEST_CASE("from many threads each is first or told, and none is both") {
       test::TestLoop loop;
       int waiting = 0;
       for (int i = 0; i < rounds; ++i) {
-        Answer answer = [&](const AcceptResult&) { --waiting, ++told; };
-        if (once.begin("k", loop, answer)) {
+        Once::Ended ended = [&](const std::optional<Accepted>&) { --waiting, ++told; };
+        if (once.begin("k", loop, ended))
           ++first;
-          once.end("k", of(2));
-        } else {
+        else
           ++waiting;
-        }
         loop.run();
       }
       CHECK(loop.run_until([&] { return waiting == 0; }));

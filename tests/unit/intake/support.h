@@ -48,18 +48,20 @@ class FakeStore final : public spool::test::NullStore {
     return stored_keys;
   }
 
-  Result<std::optional<MessageId>> find_by_key(const AccountId& account,
-                                               std::string_view key) const override {
+  Result<std::optional<MessageId>> find_by_key(const spool::IdempotencyKey& key) const override {
     if (broken) return fail(Errc::corrupt, "the row of a key fails its checksum");
-    const auto found = messages.find({account.value, std::string(key)});
+    const auto found = messages.find(key);
     return found == messages.end() ? std::nullopt : std::optional(found->second);
   }
 
+  Result<spool::Counts> counts() const override {
+    return spool::Counts{.messages = 0, .queued = 0, .idempotency_keys = messages.size()};
+  }
   Result<std::vector<spool::KeyDay>> key_days() const override { return stored_days; }
 
   std::vector<spool::ApiKey> stored_keys;
   std::vector<spool::KeyDay> stored_days;
-  std::map<std::pair<std::string, std::string>, MessageId> messages;  // by account and idempotency key
+  std::map<spool::IdempotencyKey, MessageId> messages;
   bool broken = false;
 };
 

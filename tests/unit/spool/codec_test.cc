@@ -102,7 +102,7 @@ std::vector<Encoded> records() {
       [](std::string& out) { encode_message(*message({.recipients = 3}), 7, out); });
   add(Table::messages, RowKey::message(id(2)).view(),
       [](std::string& out) { encode_message(*full_message({.number = 2, .recipients = 2}), 7, out); });
-  add(Table::idempotency, RowKey::idempotency({"acme"}, "k").view(),
+  add(Table::idempotency, RowKey::idempotency({{"acme"}, "k"}).view(),
       [](std::string& out) { encode_idempotency(id(2), out); });
   add(Table::queue, RowKey::recipient({id(1), 2}).view(), [](std::string& out) {
     QueueRecord row;
@@ -285,13 +285,14 @@ TEST_CASE("a record of version 1 is read, one of a later version is not") {
 }
 
 TEST_CASE("the rows of idempotency keys are of one account each") {
-  const auto key = [](const char* account, const char* text) {
-    return std::string(RowKey::idempotency({account}, text).view());
+  const auto key = [](const char* account, const char* text, bool sandbox = false) {
+    return std::string(RowKey::idempotency({{account}, text, sandbox}).view());
   };
   CHECK(key("a", "bc").size() == 16);
   CHECK(key("a", "bc") == key("a", "bc"));
   CHECK(key("a", "bc") != key("ab", "c"));
   CHECK(key("a", "bc") != key("a", "bd"));
+  CHECK(key("a", "bc") != key("a", "bc", true));
 }
 
 TEST_CASE("an API key of version 1 is read, and has no policy") {

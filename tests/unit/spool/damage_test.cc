@@ -176,6 +176,17 @@ TEST_CASE("a damaged API key is refused alone") {
   CHECK(keys[1].id.value == "c");
 }
 
+TEST_CASE(
+    "a damaged row of an idempotency key leads to nothing, and the next message with the key mends it") {
+  TempDir directory;
+  apply(*open(directory), accept_message(with_key(1, "k")));
+  edit_row(directory, Table::idempotency, 0, flip_last);
+  const auto store = open(directory);
+  CHECK_FALSE(must(store->find_by_key({{"acme"}, "k"})).has_value());
+  CHECK(apply(*store, accept_message(with_key(2, "k"))).failed.empty());
+  CHECK(must(store->find_by_key({{"acme"}, "k"})) == id(2));
+}
+
 TEST_CASE("a damaged count of a key's day begins anew, and no mail is refused for it") {
   TempDir directory;
   const auto counted = [](std::uint32_t second) {

@@ -28,7 +28,7 @@ TEST_CASE("a spool of format 1 is opened, has what format 2 adds, and is refused
     const auto store = open(directory);
     CHECK(must(store->load(id(1)))->subject == "hello 1");
     apply(*store, accept_message(with_key(2, "k")));
-    CHECK(must(store->find_by_key({"acme"}, "k")) == id(2));
+    CHECK(must(store->find_by_key({{"acme"}, "k"})) == id(2));
   }
   CHECK(format() == "2");
   // What a file of its own format lacks is lost.

@@ -209,9 +209,8 @@ class Refusing final : public Store {
   Result<std::vector<QueueRow>> list_queue(const QueueQuery& q) const override {
     return behind_.list_queue(q);
   }
-  Result<std::optional<MessageId>> find_by_key(const AccountId& account,
-                                               std::string_view key) const override {
-    return behind_.find_by_key(account, key);
+  Result<std::optional<MessageId>> find_by_key(const IdempotencyKey& key) const override {
+    return behind_.find_by_key(key);
   }
   Result<Counts> counts() const override { return behind_.counts(); }
   Result<Space> space() const override { return behind_.space(); }

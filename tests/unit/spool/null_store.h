@@ -18,7 +18,7 @@ class NullStore : public Store {
   Result<std::vector<QueueRow>> list_queue(const QueueQuery&) const override {
     return std::vector<QueueRow>();
   }
-  Result<std::optional<MessageId>> find_by_key(const AccountId&, std::string_view) const override {
+  Result<std::optional<MessageId>> find_by_key(const IdempotencyKey&) const override {
     return std::nullopt;
   }
   Result<Counts> counts() const override { return Counts{}; }

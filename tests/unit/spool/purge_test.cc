@@ -93,6 +93,23 @@ TEST_CASE("what was scheduled is kept from the time it was scheduled for") {
   CHECK(purge(501) == "");
 }
 
+TEST_CASE("those that were scheduled far ahead are not looked at again and again") {
+  TempDir directory;
+  const auto store = open(directory);
+  constexpr std::uint32_t count = 300;
+  for (std::uint32_t n = 1; n <= count; ++n) {
+    apply(*store, accept_message(scheduled(n, 1000 + n)));
+    apply(*store, attempted({id(n), 0}, Status::delivered));
+  }
+  std::uint64_t looks = 0, purged = 0;
+  for (std::int64_t before = 1000; before <= 1000 + count + 1; ++before) {
+    const Applied applied = apply(*store, Purge{at(before)});
+    looks += applied.looked_at, purged += applied.purged;
+  }
+  CHECK(purged == count);
+  CHECK(looks == 2 * count);  // once when it was passed over, once in its time
+}
+
 // However many of them there are, each is come to.
 TEST_CASE("purge goes round those that were scheduled, a bounded part each time") {
   TempDir directory;

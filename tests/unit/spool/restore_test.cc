@@ -72,7 +72,7 @@ TEST_CASE("an idempotency key leads to the newest of restored messages, in whate
     return restore;
   };
   for (const std::uint32_t number : {5u, 3u, 7u, 6u}) apply(*store, restored(number));
-  CHECK(must(store->find_by_key({"acme"}, "k")) == id(7));
+  CHECK(must(store->find_by_key({{"acme"}, "k"})) == id(7));
 }
 
 TEST_CASE("an id that is there already is left as it is") {
@@ -125,6 +125,11 @@ TEST_CASE("what no spool can hold is refused") {
         "a recipient is open, and the content is not there");
   CHECK(refused([&](Restore& r) { without_body(r, 8999); }) ==
         "the content is 9000 bytes long, and should be 8999");
+  CHECK(refused([](Restore& r) {
+          Message m = *r.message;
+          m.sandbox = true;
+          r.message = std::make_shared<const Message>(m);
+        }) == "it is a message of the sandbox, and a recipient is open");
   CHECK(refused([](Restore& r) { r.recipients[0].status = Status::queued; }) ==
         "recipient 0 is queued, and by its events delivered");
   CHECK(refused([](Restore& r) { r.recipients[2].status = Status::failed; }) ==

@@ -55,7 +55,7 @@ TEST_CASE("a message is found by its idempotency key, in its account alone, unti
   TempDir directory;
   auto store = open(directory);
   const auto found = [&](const char* account, const char* key) {
-    return must(store->find_by_key({account}, key));
+    return must(store->find_by_key({{account}, key}));
   };
   CHECK_FALSE(found("acme", "k").has_value());
   apply(*store, accept_message(with_key(1, "k")), accept_message(with_key(2, "l")),
@@ -71,8 +71,23 @@ TEST_CASE("a message is found by its idempotency key, in its account alone, unti
   for (const std::uint32_t n : {1u, 2u, 3u}) apply(*store, attempted({id(n), 0}, Status::delivered));
   CHECK(apply(*store, Purge{at(5)}).purged == 3);
   CHECK(found("acme", "k") == id(5));  // the purged one is not the last with that key
+  CHECK_FALSE(must(store->find_by_key({{"acme"}, "k", true})).has_value());
   CHECK_FALSE(found("acme", "l").has_value());
   CHECK_FALSE(found("other", "k").has_value());
+}
+
+TEST_CASE("a message of the sandbox and one that is sent do not answer for each other") {
+  TempDir directory;
+  const auto store = open(directory);
+  Message m = *with_key(1, "k");
+  m.sandbox = true;
+  apply(*store, accept_message(std::make_shared<const Message>(m)), accept_message(with_key(2, "k")));
+  CHECK(must(store->find_by_key({{"acme"}, "k", true})) == id(1));
+  CHECK(must(store->find_by_key({{"acme"}, "k", false})) == id(2));
+  apply(*store, attempted({id(1), 0}, Status::delivered));
+  CHECK(apply(*store, Purge{at(2)}).purged == 1);
+  CHECK_FALSE(must(store->find_by_key({{"acme"}, "k", true})).has_value());
+  CHECK(must(store->find_by_key({{"acme"}, "k", false})) == id(2));
 }
 
 TEST_CASE("bodies of every size around a page's edges, in segments") {
@@ -316,6 +331,8 @@ TEST_CASE("what keys send in a day: counted with the message, once, and over a r
   CHECK(sent(*store) == Lines{"abcdefghjkmn 1 2"});
   apply(*store, counted(day + 2));
   CHECK(sent(*store) == Lines{"abcdefghjkmn 1 3"});
+  apply(*store, counted(day - 2));  // by a loop that has read its clock before midnight
+  CHECK(sent(*store) == Lines{"abcdefghjkmn 1 4"});
   EventRecord record;
   record.event = event(EventType::delivered, day + 3);
   record.status = Status::delivered;
@@ -326,6 +343,9 @@ TEST_CASE("what keys send in a day: counted with the message, once, and over a r
     finished.message = message({.number = is_new ? day + 3 : day + 4});
     finished.counted = is_new;
     apply(*store, finished);
-    CHECK(sent(*store) == Lines{"abcdefghjkmn 1 4"});
+    CHECK(sent(*store) == Lines{"abcdefghjkmn 1 5"});
   }
+  apply(*store, counted(10 * day));  // a clock that was wrong
+  apply(*store, counted(day + 10));
+  CHECK(sent(*store) == Lines{"abcdefghjkmn 1 1"});
 }
