@@ -6,7 +6,7 @@
 #include <set>
 
 #include "conf/settings.h"
-#include "conf/units.h"
+#include "mta/base/units.h"
 
 namespace relay::conf {
 namespace {

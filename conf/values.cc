@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "conf/reader_impl.h"
-#include "conf/units.h"
+#include "mta/base/units.h"
 
 namespace relay::conf {
 namespace {

@@ -17,12 +17,12 @@ wire::Reply Inbound::take(const wire::SubmitRequest& request) {
   const wire::HeaderScan headers = wire::scan_headers(*request.content);
   messages_.fetch_add(1, std::memory_order_relaxed);
   bytes_.fetch_add(request.content->size(), std::memory_order_relaxed);
-  for (const auto& recipient : request.envelope.recipients) {
-    log::info("inbound from={} to={} peer={} tls={} size={} subject={} message-id={}",
-              log::printable(request.envelope.reverse_path), log::printable(recipient.address),
-              request.peer.address, request.tls, request.content->size(),
-              log::printable(mime::decode_value(headers.subject, shown)), log::printable(headers.message_id));
-  }
+  const auto& recipients = request.envelope.recipients;
+  log::info("inbound from={} to={} recipients={} peer={} tls={} size={} subject={} message-id={}",
+            log::printable(request.envelope.reverse_path),
+            log::printable(recipients.empty() ? "" : recipients.front().address), recipients.size(),
+            request.peer.address, request.tls, request.content->size(),
+            log::printable(mime::decode_value(headers.subject, shown)), log::printable(headers.message_id));
   return {250, "2.0.0", {"Ok"}};
 }
 

@@ -1,10 +1,11 @@
 // Inbound: mail that comes to the relay's own return-path domains from anybody: bounces, delay warnings,
 // complaints, answers of programs. The counterpart of Intake, and never a way to relay: a recipient of any
-// other domain is refused.
+// other domain is refused. So is "postmaster" without a domain, which RFC 5321 4.5.1 wants taken: nobody
+// would read it here, and who writes to a person is better told so.
 //
-// take() is the one function that such mail is handed to. So far it says in the log what came, counts it, and
-// keeps nothing: a bounce is matched with its message by what builds on this. Thread-safe; each loop has a
-// policy of its own.
+// take() is the one function that such mail is handed to. So far it says in the log what came, one line a
+// message, as strangers write them; refusals are counted only. It keeps nothing: a bounce is matched with its
+// message by what builds on this. Thread-safe; each loop has a policy of its own.
 #pragma once
 #include <atomic>
 #include <cstdint>

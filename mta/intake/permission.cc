@@ -64,9 +64,30 @@ Refusal not_as(const spool::KeyPolicy& policy, std::string_view address, const c
 // RFC 3463 3.7: the message cannot be judged as it is written.
 Refusal unclear(std::string text) { return refusal(Refused::sender, 554, "5.6.0", std::move(text)); }
 
+// Names in another character set, as old programs write them raw, do not matter as long as every reader finds
+// the same addresses. In sets of two bytes a character the second can look like these.
+Result<std::vector<mime::Mailbox>> mailboxes_of(const std::string& value) {
+  constexpr std::string_view second_bytes = "@[\\]";
+  if (wire::valid_utf8(value)) return mime::parse_mailboxes(value);
+  std::string one = value, other = value;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    if (!wire::is_eight_bit(value[i])) continue;
+    if (i + 1 < value.size() && second_bytes.contains(value[i + 1]))
+      return fail(Errc::invalid, "is not valid UTF-8 and can be read in several ways");
+    one[i] = 'x';
+    other[i] = 'y';
+  }
+  auto first = mime::parse_mailboxes(one);
+  const auto second = mime::parse_mailboxes(other);
+  if (!first || !second) return first ? second : first;
+  if (!std::ranges::equal(*first, *second, {}, &mime::Mailbox::address, &mime::Mailbox::address))
+    return fail(Errc::invalid, "has an address that is not valid UTF-8");
+  return first;
+}
+
 std::optional<Refusal> check_field(const spool::KeyPolicy& policy, std::string_view name,
                                    const std::string& value, const char* what) {
-  const auto mailboxes = mime::parse_mailboxes(value);
+  const auto mailboxes = mailboxes_of(value);
   if (!mailboxes)
     return unclear(fmt::format("The {} field {}, so it cannot be told whether this key may send it", name,
                                mailboxes.error().message));

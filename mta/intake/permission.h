@@ -21,7 +21,9 @@ std::optional<Refusal> check_network(const spool::KeyPolicy& policy, std::span<c
 // RFC 5321 4.5.5: the null reverse-path is nobody's, so it passes if the header section is looked at.
 std::optional<Refusal> check_reverse_path(const spool::KeyPolicy& policy, std::string_view reverse_path);
 // Every mailbox of the one From field, and of Sender if there is one (RFC 5322 3.6.2). A header section that
-// another program might read otherwise is refused.
+// another program might read otherwise is refused; raw bytes of whatever character set in a name are no such
+// thing. Resent-From and Resent-Sender are not looked at: they are informational (RFC 5322 3.6.6), readers
+// and DMARC go by From, and whose message is sent again must be allowed in From.
 std::optional<Refusal> check_header(const spool::KeyPolicy& policy, const Body& content,
                                     std::size_t header_bytes);
 std::optional<Refusal> check_size(const spool::KeyPolicy& policy, std::uint64_t bytes);

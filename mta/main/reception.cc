@@ -48,6 +48,10 @@ net::Incoming::OnHeader Reception::on_header(const wire::PeerInfo& balancer,
                                              std::shared_ptr<Admission::Place> place) {
   return [this, balancer,
           place = std::move(place)](const Result<wire::PeerInfo>& client) -> std::optional<std::string> {
+    if (!client && client.error().code == Errc::not_found) {  // as balancers ask whether the port is open
+      log::debug("{}: the balancer {} has connected and gone without a word", protocol_, balancer.address);
+      return std::nullopt;
+    }
     if (!client) {
       counts_.turn_away(TurnedAway::proxy);
       log::warn(

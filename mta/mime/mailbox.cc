@@ -27,9 +27,10 @@ class Parser {
 
   Result<Mailbox> mailbox() {
     // What comes first is a phrase or a local part; which of them, the next special character says.
-    const char* const begin = rest_.data();
     std::string phrase;
-    if (!words(phrase)) return refuse("has a quoted string or a comment that does not end");
+    const bool ended = blanks();
+    const char* const begin = rest_.data();
+    if (!ended || !words(phrase)) return refuse("has a quoted string or a comment that does not end");
     if (rest_.starts_with('<')) return name_addr(std::move(phrase));
     if (rest_.starts_with('@')) return addr_spec({begin, rest_.data()});
     if (rest_.empty() && phrase.empty()) return refuse("is empty");

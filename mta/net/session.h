@@ -45,8 +45,8 @@ struct SessionLimits {
 // An accepted connection, non-blocking.
 struct Incoming {
   // Told the client's address as the PROXY header has it (`peer` if it names none), or why there is no
-  // header: the connection is closed then. An answer turns the client away: it is sent unless TLS has to come
-  // first, and the connection is closed.
+  // header: the connection is closed then. Errc::not_found: it was, without a byte. An answer turns the
+  // client away: it is sent unless TLS has to come first, and the connection is closed.
   using OnHeader = std::move_only_function<std::optional<std::string>(const Result<wire::PeerInfo>& client)>;
 
   int fd = -1;

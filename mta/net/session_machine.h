@@ -75,7 +75,7 @@ class SessionMachine {
   void await_header();
   void read_header(bool error);
   void on_header(const wire::ProxyHeader& header);
-  void no_header(std::string why);
+  void no_header(std::string why, Errc code = Errc::invalid);
   void turn_away(std::string_view text);
   // After every event: send, act on what the dialog wants, watch, arm the timer.
   void settle();

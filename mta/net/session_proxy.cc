@@ -14,13 +14,14 @@ void SessionMachine::await_header() {
 
 void SessionMachine::read_header(bool error) {
   const Link::Received got = link_->peek(host_.buffer);
+  const auto gone = [this] { return header_.empty() ? Errc::not_found : Errc::invalid; };
   switch (got.kind) {
-    case Link::Received::Kind::end_of_file: return no_header("the connection was closed before it");
-    case Link::Received::Kind::error: return no_header(got.error);
+    case Link::Received::Kind::end_of_file: return no_header("the connection was closed before it", gone());
+    case Link::Received::Kind::error: return no_header(got.error, gone());
     case Link::Received::Kind::nothing: {
       if (!error) return;
       const int number = pending_error(link_->fd());
-      return no_header(reason(number != 0 ? number : ECONNRESET));
+      return no_header(reason(number != 0 ? number : ECONNRESET), gone());
     }
     case Link::Received::Kind::bytes: break;
   }
@@ -46,9 +47,9 @@ void SessionMachine::on_header(const wire::ProxyHeader& header) {
     open();
 }
 
-void SessionMachine::no_header(std::string why) {
+void SessionMachine::no_header(std::string why, Errc code) {
   auto told = std::exchange(parts_.incoming.on_header, {});
-  told(fail(Errc::invalid, why));
+  told(fail(code, why));
   end(wire::Closed::Why::reset, "no PROXY header: " + why);
 }
 

@@ -70,7 +70,8 @@ struct SchedulerSettings {
   wire::ClientSettings client;
 };
 
-// What an administrator selects by. Empty fields select everything.
+// What an administrator selects by. Empty fields select everything; but a retry leaves alone what is
+// scheduled for later, unless the message is named.
 struct Selection {
   std::optional<MessageId> message;
   std::optional<std::string> domain;

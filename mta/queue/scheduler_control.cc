@@ -71,6 +71,8 @@ void Scheduler::Impl::change_slice(const std::shared_ptr<Command>& command) {
 
 void Scheduler::Impl::consider(Command& command, Slot r, std::vector<spool::SetStatus>& operations) {
   const Control what = command.what;
+  // Its sender has said when; only who names the message means it.
+  if (what == Control::retry && !command.which.message && all.message_of(r).since > ports.loop.wall()) return;
   const bool takes_away = what == Control::hold || what == Control::cancel;
   if (all[r].place == Place::in_flight && !(takes_away && withdraw(r))) {
     ++command.result.in_flight;

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <ostream>
 
+#include "mta/base/units.h"
 #include "relay-api/ctl/cli_spool.h"
 #include "relay-api/ctl/commands.h"
 #include "relay-api/ctl/table.h"
@@ -105,6 +106,18 @@ CLI::Validator number_or_none(std::size_t decimals) {
   return {fault, "NUMBER|none"};
 }
 
+// As relay.yaml takes sizes, or in bytes alone; what is asked for is bytes.
+CLI::Validator size_or_none() {
+  const auto in_bytes = [](std::string& word) -> std::string {
+    if (word == "none" || word.find_first_not_of("0123456789") == std::string::npos) return {};
+    const auto bytes = parse_size(word);
+    if (!bytes) return "takes a size as in 25MB, 512KiB or 1000, or none: " + bytes.error().message;
+    word = std::to_string(*bytes);
+    return {};
+  };
+  return {in_bytes, "SIZE|none"};
+}
+
 void add_policy(CLI::App& command, KeyPolicyOptions& policy) {
   command.add_option("--domain", policy.domains, "A domain it may send as; *.example.com: all below it")
       ->allow_extra_args(false);
@@ -118,7 +131,9 @@ void add_policy(CLI::App& command, KeyPolicyOptions& policy) {
     command.add_option(name, into, what)->check(number_or_none(decimals));
   };
   number("--recipients", policy.recipients, "Recipients of a message at most");
-  number("--size", policy.size, "Bytes of a message at most");
+  command.add_option("--size", policy.size, "Size of a message at most, as in 25MB")
+      ->transform(size_or_none())
+      ->check(number_or_none(0));
   number("--rate", policy.rate, "Messages a second at most, as in 0.5", 3);
   number("--burst", policy.burst, "Messages that may come at once; else five seconds' worth of the rate");
   number("--daily", policy.daily, "Messages a day (UTC) at most");

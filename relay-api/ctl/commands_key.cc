@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <ostream>
 
+#include "mta/base/units.h"
 #include "relay-api/ctl/commands.h"
 #include "relay-api/ctl/table.h"
 #include "relay-api/query.h"
@@ -113,7 +114,7 @@ void say_key(Session& session, const json::object& key) {
   if (!senders_of(policy).empty()) line("Checked", text_of(policy, "senders_checked"));
   line("Networks", joined(texts_of(policy, "networks")));
   line("Recipients", text_of(policy, "recipients_per_message"));
-  line("Size", text_of(policy, "message_bytes"));
+  if (const auto bytes = number_of(policy, "message_bytes"); bytes > 0) line("Size", format_size(bytes));
   line("Per second", rate_of(policy));
   line("Burst", text_of(policy, "burst_messages"));
   const std::string daily = text_of(policy, "messages_per_day");

@@ -104,6 +104,27 @@ def test_a_balancer_without_a_good_header_is_closed_and_named_in_the_log(proxied
     wait_until(lambda: len(lines()) > before, f"a log line: {why}")
 
 
+@pytest.mark.parametrize("listener", ["starttls", "implicit", "http"])
+def test_a_balancer_that_only_looks_whether_the_port_is_open_is_no_line_of_the_log(proxied, listener):
+    def turned_away():
+        return [line for line in proxied.get("/metrics").splitlines() if 'turned_away_total{' in line and "proxy" in line]
+
+    log, before = len(proxied.process.log.read_text().splitlines()), turned_away()
+    with socket.create_connection(("127.0.0.1", getattr(proxied, listener)), timeout=30) as client:
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(100) == b""
+    with socket.create_connection(("127.0.0.1", getattr(proxied, listener)), timeout=30) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # as by RST
+    with socket.create_connection(("127.0.0.1", getattr(proxied, listener)), timeout=30) as client:
+        client.sendall(b"EHLO client\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(100) == b""
+    wait_until(lambda: len(proxied.process.log.read_text().splitlines()) > log, "the log line of the last of them")
+    lines = proxied.process.log.read_text().splitlines()[log:]
+    assert len([line for line in lines if "the balancer" in line]) == 1, lines
+    assert turned_away() != before
+
+
 def test_bytes_behind_the_header_and_local_connections(proxied):
     local = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"
     for header, status in ((local, b"403"), (b"PROXY TCP4 127.0.0.2 127.0.0.1 1 2\r\n", b"200")):

@@ -108,3 +108,20 @@ TEST_CASE("it can be cancelled, sent now, held, and released to its time") {
   CHECK(w.received(cancelled, "r@a.example") == 0);
   w.check();
 }
+
+TEST_CASE("a retry of many does not send what is scheduled for later, one by its id does") {
+  World w(79);
+  w.host("a.example", "192.0.2.1");
+  const auto first = submit_for(w, {"r@a.example"}, 5h);
+  const auto second = submit_for(w, {"r@a.example"}, 5h);
+  w.run(10s);
+  CHECK(w.control(Control::retry, {}).changed == 0);
+  CHECK(w.control(Control::retry, {.message = {}, .domain = "a.example"}).changed == 0);
+  CHECK(w.control(Control::retry, {.message = first, .domain = {}}).changed == 1);
+  w.run(10s);
+  CHECK(w.recipient(first).status == Status::delivered);
+  CHECK(w.received(second, "r@a.example") == 0);
+  CHECK(w.recipient(second).next_attempt == w.view(second).message.scheduled);
+  CHECK(w.run_until_done(6h));
+  w.check();
+}

@@ -22,6 +22,7 @@ struct Behind {
   std::unique_ptr<Listener> listener;
   std::shared_ptr<TestDialog::Seen> seen;
   std::vector<std::string> told;  // the client's address, or "! why"
+  bool silent = false;            // the connection was closed without a byte
   std::optional<std::string> answer;
   SessionId id;
   std::weak_ptr<int> kept;
@@ -37,6 +38,7 @@ struct Behind {
           kept = held;
           const auto on_header = [this](const Result<wire::PeerInfo>& client) {
             told.push_back(client ? client->address : "! " + client.error().message);
+            if (!client) silent = client.error().code == Errc::not_found;
             return answer;
           };
           id = net.table.adopt({.fd = fd, .peer = peer, .on_header = on_header, .kept = std::move(held)},
@@ -133,6 +135,7 @@ TEST_CASE("without a good header the connection is closed and nothing is said") 
     CHECK(hear(b, client) == "");
     b.net.run_until([&] { return b.net.table.size() == 0; });
     CHECK(b.told == std::vector<std::string>{why});
+    CHECK(b.silent == bytes.empty());
     CHECK_FALSE(b.seen->opened);
     REQUIRE(b.seen->closed.size() == 1);
     CHECK(b.seen->closed[0].why == Closed::Why::reset);

@@ -1,11 +1,10 @@
-#include "conf/units.h"
+#include "mta/base/units.h"
 
 #include <doctest/doctest.h>
 
 #include <string>
 
 using namespace relay;
-using namespace relay::conf;
 
 TEST_CASE("durations are read as people write them") {
   struct Row {

@@ -1,4 +1,4 @@
-#include "conf/units.h"
+#include "mta/base/units.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <optional>
 #include <span>
 
-namespace relay::conf {
+namespace relay {
 namespace {
 
 struct Unit {
@@ -156,4 +156,4 @@ std::string format_size(std::uint64_t bytes) {
   return text;
 }
 
-}  // namespace relay::conf
+}  // namespace relay

@@ -12,7 +12,7 @@
 #include "mta/base/clock.h"
 #include "mta/base/result.h"
 
-namespace relay::conf {
+namespace relay {
 
 Result<Duration> parse_duration(std::string_view text);
 Result<std::uint64_t> parse_size(std::string_view text);
@@ -21,4 +21,4 @@ Result<std::uint64_t> parse_size(std::string_view text);
 std::string format_duration(Duration d);
 std::string format_size(std::uint64_t bytes);
 
-}  // namespace relay::conf
+}  // namespace relay
