@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "mta/base/utf8.h"
 #include "mta/mime/compose.h"
 #include "mta/wire/ascii.h"
 #include "mta/wire/headers.h"
@@ -68,7 +69,7 @@ Refusal unclear(std::string text) { return refusal(Refused::sender, 554, "5.6.0"
 // the same addresses. In sets of two bytes a character the second can look like these.
 Result<std::vector<mime::Mailbox>> mailboxes_of(const std::string& value) {
   constexpr std::string_view second_bytes = "@[\\]";
-  if (wire::valid_utf8(value)) return mime::parse_mailboxes(value);
+  if (valid_utf8(value)) return mime::parse_mailboxes(value);
   std::string one = value, other = value;
   for (std::size_t i = 0; i < value.size(); ++i) {
     if (!wire::is_eight_bit(value[i])) continue;

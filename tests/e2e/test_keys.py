@@ -105,6 +105,40 @@ def test_rate(relay, trusting):
     assert "rate_limit" in relay.get("/metrics")
 
 
+def test_a_message_that_was_accepted_is_answered_again_when_the_day_is_used_up(relay, trusting, token):
+    key = make_key(relay, "--account", token, "--daily", "2")
+
+    def send(client, fields=""):
+        client.ehlo_or_helo_if_needed()
+        for command, expected in (("MAIL FROM:<a@example.com>", 250), ("RCPT TO:<r@example.net>", 250), ("DATA", 354)):
+            code, text = client.docmd(command)
+            if code != expected:
+                return code, text.decode()
+        client.send(fields.encode() + content("a@example.com") + b".\r\n")
+        code, text = client.getreply()
+        return code, text.decode()
+
+    keyed = f"X-Relay-Idempotency-Key: {token}\r\n"
+    with session(relay, trusting, key) as client:
+        first = send(client, keyed)
+        assert first[0] == 250 and send(client)[0] == 250
+        assert send(client)[0] == 452
+        assert send(client, keyed) == first
+        assert send(client, keyed + "X-Relay-Sandbox: yes\r\n")[0] == 452  # another one
+    relay.wait_empty()
+    relay.kill()
+    relay.start()
+    with session(relay, trusting, key) as client:
+        assert send(client, keyed) == first
+        assert send(client)[0] == 452
+
+
+def test_sizes_are_written_as_in_the_configuration(relay):
+    key = make_key(relay, "--size", "25MB")
+    assert relay.ctl_json("key", "show", key[0])["policy"]["message_bytes"] == 25_000_000
+    assert "Size        25MB\n" in relay.ctl("key", "show", key[0]).stdout
+
+
 def test_the_day_survives_a_kill(tmp_path):
     with contextlib.ExitStack() as stack:
         sink = Sink.made(tmp_path / "sink", stack)

@@ -65,6 +65,10 @@ TEST_CASE("what a message carries besides its content comes back, too") {
   spool::Restore restore = sample();
   restore.message =
       spool::test::full_message({.number = 7, .recipients = 2, .content = "Subject: x\r\n\r\nhi\r\n"});
+  REQUIRE(restore.message->sandbox);  // so that no recipient of it may be open
+  CHECK_FALSE(read_entry(line(restore)));
+  restore.recipients[0] = {
+      Status::delivered, 1, {}, {{spool::test::event(EventType::delivered, 100), Status::delivered, 1}}};
   spool::test::check_same_attributes(*read_message(line(restore)).message, *restore.message);
   spool::test::check_same_attributes(*read_message(line(sample())).message, *sample().message);
 }

@@ -431,7 +431,7 @@ TEST_CASE("a key and what it may do, in words") {
   CHECK(run_words({"key", "show", "k"}, {ok(key)}).out ==
         "Id          k\nAccount     acme\nLabel       shop\nCreated     2026-09-21 14:12:20Z\n"
         "Domains     a.example, b.example\nAddresses   x@c.example\nChecked     both\n"
-        "Networks    192.0.2.0/24\nRecipients  5\nSize        2000\nPer second  0.5\n"
+        "Networks    192.0.2.0/24\nRecipients  5\nSize        2kB\nPer second  0.5\n"
         "Per day     100, 7 sent today\nSessions    1\n");
   const std::string list = run_words({"key", "list"}, {ok(R"({"data":[)" + key + R"(],"next":null})")}).out;
   CHECK(list.find("a.example +2, 192.0.2.0/24, 0.5/s, 100 a day, 5 recipients, 2.0 kB, 1 session") !=

@@ -18,9 +18,7 @@ class NullStore : public Store {
   Result<std::vector<QueueRow>> list_queue(const QueueQuery&) const override {
     return std::vector<QueueRow>();
   }
-  Result<std::optional<MessageId>> find_by_key(const IdempotencyKey&) const override {
-    return std::nullopt;
-  }
+  Result<std::optional<MessageId>> find_by_key(const IdempotencyKey&) const override { return std::nullopt; }
   Result<Counts> counts() const override { return Counts{}; }
   Result<Space> space() const override { return Space{}; }
   Result<std::vector<ApiKey>> keys() const override { return std::vector<ApiKey>(); }
