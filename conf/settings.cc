@@ -235,6 +235,7 @@ void read_timeouts(Section s, wire::ClientTimeouts& t) {
   stage("greeting", t.greeting);
   stage("ehlo", t.ehlo);
   stage("starttls", t.starttls);
+  stage("auth", t.auth);
   stage("mail", t.mail);
   stage("rcpt", t.rcpt);
   stage("data", t.data);
@@ -245,11 +246,14 @@ void read_timeouts(Section s, wire::ClientTimeouts& t) {
 }
 
 void read_delivery(Section s, queue::SchedulerSettings& d) {
-  using Tls = wire::ClientSettings::Tls;
-  static constexpr Choice<Tls> ways[] = {
-      {"none", Tls::none}, {"opportunistic", Tls::opportunistic}, {"required", Tls::required}};
+  using wire::Chunking, wire::TlsLevel;
+  static constexpr Choice<TlsLevel> ways[] = {
+      {"none", TlsLevel::none}, {"opportunistic", TlsLevel::opportunistic}, {"required", TlsLevel::encrypt}};
+  static constexpr Choice<Chunking> chunking[] = {{"never", Chunking::never},
+                                                  {"when_offered", Chunking::when_offered}};
   s.text("ehlo_name", d.client.ehlo_name, check_host_name);
-  s.choice("tls", d.client.tls, ways);
+  s.choice("tls", d.client.tls.level, ways);
+  s.choice("chunking", d.client.chunking, chunking);
   s.number("connections", d.connections, 1u, 100'000u);
   s.number("connections_per_site", d.connections_per_site, 1u, 10'000u);
   s.number("connections_at_first", d.connections_at_first, 1u, 10'000u);

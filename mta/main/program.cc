@@ -140,7 +140,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
   const std::uint64_t descriptors = raise_descriptor_limit();
 
   if (auto free = check_ports(config); !free) return refuse(free.error());
-  auto outgoing_tls = net::TlsContext::client(false);
+  auto outgoing_tls = net::TlsContext::client();
   if (!outgoing_tls) return refuse(outgoing_tls.error());
 
   // Loops first: they outlive the writer, which posts to them to its end.

@@ -28,26 +28,6 @@ std::unexpected<Error> unusable(std::string_view what, const std::string& file) 
 // Nobody is there to be asked for a passphrase, so a key under one is refused.
 int no_passphrase(char*, int, int, void*) { return -1; }
 
-// A name the relay can choose by: a host's, or a wildcard for the whole leftmost label.
-bool usable_name(std::string_view name) {
-  if (name.starts_with("*.")) name.remove_prefix(2);
-  return !name.empty() && name.find_first_of(std::string_view("*\0", 2)) == std::string_view::npos;
-}
-
-std::vector<std::string> names_of(X509* certificate) {
-  std::vector<std::string> names;
-  const Openssl<GENERAL_NAMES> all(
-      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
-  for (int i = 0; all && i < sk_GENERAL_NAME_num(all.get()); ++i) {
-    const GENERAL_NAME* name = sk_GENERAL_NAME_value(all.get(), i);
-    if (name->type != GEN_DNS) continue;
-    const auto* text = reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName));
-    std::string one = lower({text, static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName))});
-    if (usable_name(one)) names.push_back(std::move(one));
-  }
-  return names;
-}
-
 // No exact time at all is the beginning of time: such a certificate counts as ended.
 WallTime time_of(const ASN1_TIME* time) {
   std::tm parts{};

@@ -61,10 +61,12 @@ bool Link::encrypt_block() {
   if (outbox_.empty() || !engine_->established()) return false;
   std::string plain;
   outbox_.move_to(plain, tls_block_bytes);
-  if (auto written = engine_->write(plain); !written) {
+  const std::string_view secret = plain.empty() ? outbox_.front_secret() : std::string_view();
+  if (auto written = engine_->write(secret.empty() ? plain : secret); !written) {
     break_off(written.error().message);
     return false;
   }
+  outbox_.consume(secret.size());
   pull_tls();
   return true;
 }

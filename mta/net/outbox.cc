@@ -5,10 +5,15 @@
 
 namespace relay::net {
 
-std::string_view Outbox::view(const wire::Output::Segment& segment) {
-  if (const auto* text = std::get_if<std::string>(&segment)) return *text;
-  return std::get<wire::Output::Slice>(segment).bytes;
+namespace {
+
+constexpr auto view = wire::Output::view;
+
+std::size_t owned(const wire::Output::Segment& segment) {
+  return std::holds_alternative<wire::Output::Slice>(segment) ? 0 : view(segment).size();
 }
+
+}  // namespace
 
 void Outbox::take(wire::Output& output) {
   if (output.empty()) return;
@@ -18,7 +23,7 @@ void Outbox::take(wire::Output& output) {
   }
   for (auto& segment : output.take()) {
     if (view(segment).empty()) continue;
-    if (const auto* text = std::get_if<std::string>(&segment)) owned_bytes_ += text->size();
+    owned_bytes_ += owned(segment);
     segments_.push_back(std::move(segment));
   }
 }
@@ -52,7 +57,7 @@ void Outbox::consume(std::size_t bytes) {
 }
 
 void Outbox::move_to(std::string& to, std::size_t limit) {
-  while (limit > 0 && !empty()) {
+  while (limit > 0 && !empty() && front_secret().empty()) {
     const std::string_view part = view(segments_[next_]).substr(offset_, limit);
     to += part;
     limit -= part.size();
@@ -60,10 +65,15 @@ void Outbox::move_to(std::string& to, std::size_t limit) {
   }
 }
 
+std::string_view Outbox::front_secret() const {
+  if (empty() || !std::holds_alternative<Secret>(segments_[next_])) return {};
+  return view(segments_[next_]).substr(offset_);
+}
+
 void Outbox::drop_first() {
   auto& segment = segments_[next_];
-  if (const auto* text = std::get_if<std::string>(&segment)) owned_bytes_ -= text->size();
-  segment = std::string();  // lets go of the body
+  owned_bytes_ -= owned(segment);
+  segment = std::string();  // lets go of the body, wipes the secret
   offset_ = 0;
   if (++next_ == segments_.size()) {
     segments_.clear();

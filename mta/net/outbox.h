@@ -1,5 +1,5 @@
-// Outbox: what one session has still to send, in order: owned texts and slices of shared bodies, never
-// copied on the way to the socket.
+// Outbox: what one session has still to send, in order: owned texts, slices of shared bodies and secrets,
+// never copied on the way to the socket.
 #pragma once
 #include <sys/uio.h>
 
@@ -22,12 +22,13 @@ class Outbox {
   // The next bytes as vectors for one writev; returns how many are filled. consume() what was written.
   std::size_t gather(std::span<iovec> vectors) const;
   void consume(std::size_t bytes);
-  // Moves up to `limit` bytes to the end of `to`.
+  // A secret that is to be sent next, what is left of it; else empty.
+  std::string_view front_secret() const;
+  // Moves up to `limit` bytes to the end of `to`, and none of a secret.
   void move_to(std::string& to, std::size_t limit);
   void clear();
 
  private:
-  static std::string_view view(const wire::Output::Segment& segment);
   void drop_first();
 
   std::vector<wire::Output::Segment> segments_;  // those before next_ are sent

@@ -1,5 +1,6 @@
 #include "mta/net/session.h"
 
+#include <fmt/format.h>
 #include <uv.h>
 
 #include <utility>
@@ -115,13 +116,14 @@ SessionId SessionTable::adopt(Incoming incoming, std::unique_ptr<wire::Dialog> d
 }
 
 SessionId SessionTable::connect(const Target& target, std::unique_ptr<wire::Dialog> dialog,
-                                std::shared_ptr<TlsContext> tls, Progress progress) {
+                                std::shared_ptr<TlsContext> tls, Progress progress, wire::TlsPolicy policy) {
   SessionMachine::Parts parts;
   parts.dialog = std::move(dialog);
   parts.tls = std::move(tls);
   parts.progress = std::move(progress);
-  parts.client = true;
-  parts.host_name = target.name;
+  parts.implicit_tls = policy.implicit;
+  parts.remote = std::make_unique<TlsRemote>(target.name, fmt::format("[{}]:{}", target.address, target.port),
+                                             std::move(policy));
   return impl_->add(std::move(parts), start_connect(target.address, target.port));
 }
 

@@ -66,8 +66,9 @@ class SessionTable {
   // `tls`: for implicit TLS at once if implicit, else for STARTTLS; null without.
   Id adopt(Incoming incoming, std::unique_ptr<wire::Dialog> dialog, std::shared_ptr<TlsContext> tls,
            bool implicit, Progress progress);
+  // What TLS there is, from the first byte if the policy says so, keeps to `policy`.
   Id connect(const Target& target, std::unique_ptr<wire::Dialog> dialog, std::shared_ptr<TlsContext> tls,
-             Progress progress);
+             Progress progress, wire::TlsPolicy policy = {});
   wire::Dialog* dialog(Id id);
   bool over(Id id) const;
   void kick(Id id);   // the dialog has new output or changed what it wants

@@ -46,7 +46,7 @@ void SessionMachine::resume() {
 
 void SessionMachine::begin() {
   if (!link_) return end(Closed::Why::connect_failed, connect_error_);
-  if (parts_.client) {
+  if (parts_.remote) {
     phase_ = Phase::connecting;
   } else if (parts_.incoming.on_header) {
     await_header();
@@ -66,7 +66,7 @@ void SessionMachine::open() {
 }
 
 wire::PeerInfo SessionMachine::peer() const {
-  return parts_.client ? peer_of(link_->fd()) : parts_.incoming.peer;
+  return parts_.remote ? peer_of(link_->fd()) : parts_.incoming.peer;
 }
 
 void SessionMachine::on_event(Link::Event event) {
@@ -94,6 +94,7 @@ void SessionMachine::on_event(Link::Event event) {
 void SessionMachine::on_connected() {
   if (const int error = pending_error(link_->fd()); error != 0)
     return end(Closed::Why::connect_failed, reason(error));
+  if (parts_.implicit_tls) return start_handshake();
   open();
 }
 
@@ -208,7 +209,8 @@ void SessionMachine::call_progress() {
 
 // The transport has ended. What is unsent still goes to a peer that closed only its half, or is an alert.
 void SessionMachine::end(Closed::Why why, std::string detail) {
-  parts_.dialog->on_closed({why, std::move(detail)}, now());
+  const auto problem = link_ && link_->tls() != nullptr ? link_->tls()->problem() : std::nullopt;
+  parts_.dialog->on_closed({why, std::move(detail), problem}, now());
   if (why == Closed::Why::end_of_file) pull_output();
   last_progress();
   if (!link_ || link_->broken() || why == Closed::Why::reset || why == Closed::Why::connect_failed)
@@ -235,7 +237,7 @@ void SessionMachine::begin_close() {
 // Closing a socket with unread input sends a reset, which can overtake the last reply on its way to the
 // client: so a server ends its own half and waits for the client's end (RFC 9112 9.6 explains it).
 void SessionMachine::finish_close() {
-  if (parts_.client || peer_ended_ || link_->broken()) return vanish();
+  if (parts_.remote || peer_ended_ || link_->broken()) return vanish();
   link_->send_fin();
   phase_ = Phase::lingering;
   phase_deadline_ = now() + host_.limits.linger_timeout;

@@ -36,9 +36,8 @@ class SessionMachine {
     std::shared_ptr<TlsContext> tls;
     SessionTable::Progress progress;
     Incoming incoming;  // of a server; its descriptor has moved to the socket
-    bool client = false;
     bool implicit_tls = false;
-    std::string host_name;  // for SNI
+    std::unique_ptr<TlsRemote> remote;  // of a client
   };
   // `socket` is accepted, or connecting, or the reason why there is none.
   SessionMachine(SessionHost& host, SessionId id, Parts parts, Result<Socket> socket);

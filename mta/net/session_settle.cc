@@ -114,7 +114,7 @@ void SessionMachine::start_handshake() {
   if (link_->tls() != nullptr) return end(Closed::Why::tls_failed, "TLS is on already");
   phase_ = Phase::handshaking;
   phase_deadline_ = now() + host_.limits.handshake_timeout;
-  link_->start_tls(parts_.client ? TlsEngine::make_client(parts_.tls, parts_.host_name)
+  link_->start_tls(parts_.remote ? TlsEngine::make_client(parts_.tls, *parts_.remote, now())
                                  : TlsEngine::make_server(parts_.tls));
   link_->pull_tls();
 }

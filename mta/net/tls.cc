@@ -1,19 +1,16 @@
 #include "mta/net/tls.h"
 
+#include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include <utility>
 
 #include "mta/base/secret.h"
-#include "mta/net/ticket_keys.h"
-#include "mta/net/wire_bio.h"
+#include "mta/net/tls_impl.h"
 
 namespace relay::net {
 namespace {
-
-using ContextPtr = Openssl<SSL_CTX>;
 
 // Forward secrecy and authenticated encryption only (RFC 9325 4.2); TLS 1.3 has no others. AES first: servers
 // have it in hardware.
@@ -28,10 +25,16 @@ constexpr long session_seconds = 2 * 3600;
 // Of TLS 1.2 without tickets, which only old clients do; each is about 1 KiB.
 constexpr long cached_sessions = 4096;
 
-// Both sides: RFC 8996 retires all before TLS 1.2.
-Result<ContextPtr> make_context(const SSL_METHOD* method) {
+// What a peer may send in a row that brings no data. A handshake's certificates are under 100 KiB (OpenSSL
+// takes no more), a record under 17 KiB.
+constexpr std::size_t most_fruitless = std::size_t{256} << 10;
+
+}  // namespace
+
+// RFC 8996 retires all before TLS 1.2.
+Result<Openssl<SSL_CTX>> make_tls_context(const SSL_METHOD* method) {
   ERR_clear_error();
-  ContextPtr ctx(SSL_CTX_new(method));
+  Openssl<SSL_CTX> ctx(SSL_CTX_new(method));
   if (!ctx || SSL_CTX_set_min_proto_version(ctx.get(), TLS1_2_VERSION) != 1)
     return fail(Errc::system, "TLS cannot be set up: " + take_openssl_errors("no reason given"));
   SSL_CTX_set_options(ctx.get(), SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
@@ -41,40 +44,27 @@ Result<ContextPtr> make_context(const SSL_METHOD* method) {
   return ctx;
 }
 
-bool is_address(const std::string& name) {
-  return name.find(':') != std::string::npos || name.find_first_not_of("0123456789.") == std::string::npos;
+// What is in force stays alive while it is shown: the session takes its own references.
+int TlsContext::Impl::choose_certificate(SSL* ssl, void* impl) {
+  const auto set = static_cast<Impl*>(impl)->certificates->set();
+  const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  return set->show(ssl, set->choose(name != nullptr ? name : "")) ? 1 : 0;
 }
 
-}  // namespace
+// That the name was read is said (RFC 6066 3), also of one that no certificate has.
+int TlsContext::Impl::acknowledge_name(SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; }
 
-struct TlsContext::Impl {
-  Openssl<BIO_METHOD> wire = make_wire_method();  // before ctx: SSLs of ctx use it
-  ContextPtr ctx;
-  bool verify = false;
-  std::shared_ptr<const CertificateStore> certificates{};  // of a server
-  std::unique_ptr<TicketKeys> tickets{};
-
-  static Impl& of(SSL* ssl) { return *static_cast<Impl*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl))); }
-  // What is in force stays alive while it is shown: the session takes its own references.
-  static int choose_certificate(SSL* ssl, void* impl) {
-    const auto set = static_cast<Impl*>(impl)->certificates->set();
-    const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    return set->show(ssl, set->choose(name != nullptr ? name : "")) ? 1 : 0;
-  }
-  // That the name was read is said (RFC 6066 3), also of one that no certificate has.
-  static int acknowledge_name(SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; }
-  static int ticket_key(SSL* ssl, unsigned char* name, unsigned char* vector, EVP_CIPHER_CTX* cipher,
-                        EVP_MAC_CTX* mac, int seal) {
-    return of(ssl).tickets->prepare(name, vector, cipher, mac, seal == 1);
-  }
-};
+int TlsContext::Impl::ticket_key(SSL* ssl, unsigned char* name, unsigned char* vector, EVP_CIPHER_CTX* cipher,
+                                 EVP_MAC_CTX* mac, int seal) {
+  return of(ssl).tickets->prepare(name, vector, cipher, mac, seal == 1);
+}
 
 TlsContext::TlsContext(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TlsContext::~TlsContext() = default;
 
 Result<std::shared_ptr<TlsContext>> TlsContext::server(std::shared_ptr<const CertificateStore> certificates,
                                                        const std::string& listener, Instant now) {
-  auto made = make_context(TLS_server_method());
+  auto made = make_tls_context(TLS_server_method());
   if (!made) return std::unexpected(made.error());
   auto impl = std::make_unique<Impl>();
   impl->ctx = std::move(*made);
@@ -102,79 +92,60 @@ void TlsContext::refresh_tickets(Instant now) {
   if (impl_->tickets) impl_->tickets->refresh(now);
 }
 
-Result<std::shared_ptr<TlsContext>> TlsContext::client(bool verify) {
-  auto ctx = make_context(TLS_client_method());
-  if (!ctx) return std::unexpected(ctx.error());
-  if (verify && SSL_CTX_set_default_verify_paths(ctx->get()) != 1)
-    return fail(Errc::system, "the system's certificate authorities cannot be read: " +
-                                  take_openssl_errors("no reason given"));
-  SSL_CTX_set_verify(ctx->get(), verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
-  SSL_CTX_set_session_cache_mode(ctx->get(), SSL_SESS_CACHE_OFF);
-  auto impl = std::make_unique<Impl>();
-  impl->ctx = std::move(*ctx);
-  impl->verify = verify;
-  return std::shared_ptr<TlsContext>(new TlsContext(std::move(impl)));
+TlsEngine::Impl::Impl(std::shared_ptr<TlsContext> c, bool server) : context(std::move(c)) {
+  ssl.reset(SSL_new(context->impl().ctx.get()));
+  RELAY_ASSERT(ssl);
+  BIO* bio = make_wire_bio(context->impl().wire.get(), wire);
+  SSL_set_bio(ssl.get(), bio, bio);
+  if (server)
+    SSL_set_accept_state(ssl.get());
+  else
+    SSL_set_connect_state(ssl.get());
 }
 
-struct TlsEngine::Impl {
-  std::shared_ptr<TlsContext> context;
-  Wire wire;
-  Openssl<SSL> ssl;
-  std::string plain;
-  bool established = false;
-  bool peer_closed = false;
-  bool broken = false;
-
-  Impl(std::shared_ptr<TlsContext> c, bool server) : context(std::move(c)) {
-    ssl.reset(SSL_new(context->impl().ctx.get()));
-    RELAY_ASSERT(ssl);
-    BIO* bio = make_wire_bio(context->impl().wire.get(), wire);
-    SSL_set_bio(ssl.get(), bio, bio);
-    if (server)
-      SSL_set_accept_state(ssl.get());
-    else
-      SSL_set_connect_state(ssl.get());
-  }
-
-  Result<void> handshake() {
-    ERR_clear_error();
-    const int done = SSL_do_handshake(ssl.get());
-    if (done == 1) {
-      established = true;
-      return {};
-    }
-    const int why = SSL_get_error(ssl.get(), done);
-    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return {};
-    return broke();
-  }
-
-  Result<void> decrypt() {
-    char block[16 * 1024];  // a record's size at most
-    while (!peer_closed) {
-      ERR_clear_error();
-      const int n = SSL_read(ssl.get(), block, sizeof block);
-      if (n > 0) {
-        plain.append(block, static_cast<std::size_t>(n));
-        continue;
-      }
-      const int why = SSL_get_error(ssl.get(), n);
-      if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return {};
-      if (why != SSL_ERROR_ZERO_RETURN) return broke();
-      peer_closed = true;
-    }
+Result<void> TlsEngine::Impl::handshake() {
+  ERR_clear_error();
+  const int done = SSL_do_handshake(ssl.get());
+  if (done == 1) {
+    established = true;
     return {};
   }
+  const int why = SSL_get_error(ssl.get(), done);
+  if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return {};
+  return broke();
+}
 
-  // The certificate's own fault says more than "certificate verify failed".
-  std::unexpected<Error> broke() {
-    broken = true;
-    const long verified = SSL_get_verify_result(ssl.get());
-    std::string reason = take_openssl_errors("the peer broke the protocol");
-    if (context->impl().verify && verified != X509_V_OK)
-      reason = std::string("certificate: ") + X509_verify_cert_error_string(verified);
-    return fail(Errc::unavailable, std::move(reason));
+Result<void> TlsEngine::Impl::decrypt() {
+  char block[16 * 1024];  // a record's size at most
+  while (!peer_closed) {
+    ERR_clear_error();
+    const int n = SSL_read(ssl.get(), block, sizeof block);
+    if (n > 0) {
+      plain.append(block, static_cast<std::size_t>(n));
+      fruitless = 0;
+      continue;
+    }
+    const int why = SSL_get_error(ssl.get(), n);
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return {};
+    if (why != SSL_ERROR_ZERO_RETURN) return broke();
+    peer_closed = true;
   }
-};
+  return {};
+}
+
+// The certificate's own fault says more than "certificate verify failed".
+std::unexpected<Error> TlsEngine::Impl::broke() {
+  broken = true;
+  std::string reason = take_openssl_errors("the peer broke the protocol");
+  const long verified = SSL_get_verify_result(ssl.get());
+  if (client && !established) {
+    if (verified != X509_V_OK && client->level >= wire::TlsLevel::verify)
+      reason = std::string("certificate: ") + X509_verify_cert_error_string(verified);
+    problem = client->problem(ssl.get());
+    context->impl().sessions->drop(client->key);
+  }
+  return fail(Errc::unavailable, std::move(reason));
+}
 
 TlsEngine::TlsEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TlsEngine::~TlsEngine() = default;
@@ -184,21 +155,11 @@ std::unique_ptr<TlsEngine> TlsEngine::make_server(std::shared_ptr<TlsContext> co
 }
 
 std::unique_ptr<TlsEngine> TlsEngine::make_client(std::shared_ptr<TlsContext> context,
-                                                  const std::string& host_name) {
+                                                  const TlsRemote& remote, Instant now) {
   auto impl = std::make_unique<Impl>(std::move(context), false);
-  const bool address = is_address(host_name);
-  // RFC 6066 3: no literal addresses in SNI.
-  if (!host_name.empty() && !address) {  // the macro SSL_set_tlsext_host_name, without its C cast
-    SSL_ctrl(impl->ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-             const_cast<char*>(host_name.c_str()));
-  }
-  if (impl->context->impl().verify) {
-    // A name that cannot be set must not pass as "any name will do": an empty label matches nothing.
-    const bool set =
-        address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(impl->ssl.get()), host_name.c_str()) == 1
-                : SSL_set1_host(impl->ssl.get(), host_name.c_str()) == 1;
-    if (host_name.empty() || !set) SSL_set1_host(impl->ssl.get(), "invalid.");
-  }
+  SSL_set_app_data(impl->ssl.get(), impl.get());
+  impl->client.emplace();
+  impl->client->prepare(impl->ssl.get(), *impl->context->impl().sessions, remote, now);
   std::unique_ptr<TlsEngine> engine(new TlsEngine(std::move(impl)));
   (void)engine->impl_->handshake();  // puts the ClientHello into to_wire(); it cannot have failed yet
   return engine;
@@ -207,10 +168,15 @@ std::unique_ptr<TlsEngine> TlsEngine::make_client(std::shared_ptr<TlsContext> co
 Result<void> TlsEngine::feed(std::string_view from_wire) {
   Impl& s = *impl_;
   if (s.broken) return fail(Errc::unavailable, "the TLS session has failed before");
+  s.fruitless += from_wire.size();
   s.wire.in = from_wire;  // read to its end below, unless the session ends before
   auto done = s.established ? Result<void>() : s.handshake();
   if (done && s.established) done = s.decrypt();
   s.wire.in = {};
+  if (done && s.fruitless > most_fruitless) {
+    s.broken = true;
+    return fail(Errc::unavailable, fmt::format("the peer sent {} bytes without data", s.fruitless));
+  }
   return done;
 }
 
@@ -242,8 +208,10 @@ wire::TlsInfo TlsEngine::info() const {
   wire::TlsInfo info;
   info.version = SSL_get_version(impl_->ssl.get());
   info.cipher = SSL_get_cipher_name(impl_->ssl.get());
-  info.peer_verified = impl_->context->impl().verify && SSL_get_verify_result(impl_->ssl.get()) == X509_V_OK;
+  if (impl_->client) impl_->client->describe(impl_->ssl.get(), info);
   return info;
 }
+
+std::optional<wire::TlsProblem> TlsEngine::problem() const { return impl_->problem; }
 
 }  // namespace relay::net

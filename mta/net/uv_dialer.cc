@@ -6,7 +6,8 @@ namespace relay::net {
 
 SessionId UvDialer::dial(const Target& target, std::unique_ptr<wire::ClientDialog> dialog,
                          Progress progress) {
-  return sessions_.connect(target, std::move(dialog), tls_, std::move(progress));
+  wire::TlsPolicy policy = dialog->tls_policy();
+  return sessions_.connect(target, std::move(dialog), tls_, std::move(progress), std::move(policy));
 }
 
 // Every session of this table was made by dial().

@@ -10,7 +10,8 @@ namespace relay::net {
 
 class UvDialer final : public Dialer {
  public:
-  // `sessions` and `tls` (a client context) serve every connection; sessions outlives it.
+  // `sessions` and `tls` (a client context) serve every connection; sessions outlives it. Each keeps to its
+  // dialog's policy.
   UvDialer(SessionTable& sessions, std::shared_ptr<TlsContext> tls)
       : sessions_(sessions), tls_(std::move(tls)) {}
   SessionId dial(const Target& target, std::unique_ptr<wire::ClientDialog> dialog,

@@ -9,7 +9,7 @@ namespace {
 
 using State = Connection::State;
 using Afterwards = Connection::Afterwards;
-using Tls = wire::ClientSettings::Tls;
+using wire::TlsLevel;
 
 }  // namespace
 
@@ -31,11 +31,6 @@ void Scheduler::Impl::dial(Slot slot) {
   c.established = false;
   c.transactions = 0;
   c.has_rested = false;
-  wire::ClientSettings client = settings.client;
-  if (sites[c.site].destination.tls_required)
-    client.tls = Tls::required;
-  else if (c.without_tls)
-    client.tls = Tls::none;
   // The dialer and its sessions outlive the scheduler.
   auto progress = [life = alive(), this, their = ports,
                    at = Handle{slot, connections.generation(slot)}](net::SessionId session) {
@@ -44,8 +39,20 @@ void Scheduler::Impl::dial(Slot slot) {
     else
       on_progress(at, session);
   };
-  c.session = ports.dialer.dial(
-      c.targets[c.at], std::make_unique<wire::ClientDialog>(client, ports.loop.now()), std::move(progress));
+  c.session = ports.dialer.dial(c.targets[c.at],
+                                std::make_unique<wire::ClientDialog>(client_settings(c), ports.loop.now()),
+                                std::move(progress));
+}
+
+// Of the next session with this target.
+wire::ClientSettings Scheduler::Impl::client_settings(const Connection& c) const {
+  wire::ClientSettings client = settings.client;
+  if (sites[c.site].destination.tls_required)
+    client.tls.level = std::max(client.tls.level, TlsLevel::encrypt);
+  else if (c.without_tls)
+    client.tls.level = TlsLevel::none;
+  client.helo_only = c.helo_only;
+  return client;
 }
 
 void Scheduler::Impl::on_progress(Handle at, net::SessionId session) {
@@ -80,23 +87,35 @@ void Scheduler::Impl::on_finished(Slot slot, const wire::ClientDialog& dialog) {
   if (was != State::opening || c.established) return;  // the result, or quit(), has decided
   const wire::Fact fact = dialog.session_failure().value_or(
       wire::Fact{wire::Stage::greeting, wire::Closed{wire::Closed::Why::end_of_file, "connection closed"}});
-  if (retry_without_tls(c, fact)) {
-    log::info("TLS failed, trying without host={} stage={}", log::printable(c.targets[c.at].name),
-              wire::phrase(fact.stage));
-    c.without_tls = true;
+  if (retry_otherwise(c, fact, dialog.tls().has_value())) {
     c.afterwards = Afterwards::again;
     return;
   }
   refused(c, fact, dialog.tls().has_value());
   c.afterwards = Afterwards::next_target;
+  if (judge(fact).try_next_host) return;
+  log::warn("the host refuses this relay site={} host={} stage={} why={}",
+            log::printable(sites[c.site].destination.site), log::printable(c.targets[c.at].name),
+            wire::phrase(fact.stage), log::printable(judge(fact).detail));
+  c.targets.resize(c.at + 1);  // so would the others
 }
 
-// Opportunistic TLS (RFC 7435) prefers mail in clear to no mail; once a host and attempt.
-bool Scheduler::Impl::retry_without_tls(const Connection& c, const wire::Fact& fact) const {
-  if (c.without_tls || settings.client.tls != Tls::opportunistic) return false;
-  if (sites[c.site].destination.tls_required) return false;
-  return fact.stage == wire::Stage::handshake ||
-         (fact.stage == wire::Stage::starttls && !std::holds_alternative<wire::Reply>(fact.answer));
+// The same host again, asked for less; once each a host and attempt. Opportunistic TLS (RFC 7435) prefers
+// mail in clear to no mail.
+bool Scheduler::Impl::retry_otherwise(Connection& c, const wire::Fact& fact, bool tls) const {
+  const wire::ClientSettings tried = client_settings(c);
+  const bool shaking =
+      fact.stage == wire::Stage::handshake ||
+      (fact.stage == wire::Stage::starttls && !std::holds_alternative<wire::Reply>(fact.answer));
+  if (shaking && tried.tls.level == TlsLevel::opportunistic && !tried.tls.implicit)
+    c.without_tls = true;
+  else if (may_know_helo(tried, fact, tls))
+    c.helo_only = true;
+  else
+    return false;
+  log::info("{}, trying without host={} stage={}", shaking ? "TLS failed" : "EHLO failed",
+            log::printable(c.targets[c.at].name), wire::phrase(fact.stage));
+  return true;
 }
 
 void Scheduler::Impl::on_over(Slot slot) {
@@ -112,7 +131,7 @@ void Scheduler::Impl::on_over(Slot slot) {
     case Afterwards::next_target: break;
   }
   sites[site].targets.failed(c.targets[c.at], ports.loop.now() + settings.host_rest);
-  c.without_tls = false;
+  c.without_tls = c.helo_only = false;
   if (++c.at < c.targets.size()) return dial(slot);
   const std::vector<Slot> recipients = std::move(c.recipients);
   const spool::MessagePtr message = c.body != no_slot ? bodies.content(c.body) : nullptr;
@@ -194,9 +213,11 @@ void Scheduler::Impl::start(Slot slot) {
   wire::Transaction transaction;
   transaction.reverse_path = message.envelope.reverse_path;
   for (const Slot r : c.recipients)
-    transaction.recipients.push_back(message.envelope.recipients[all[r].index].address);
+    transaction.recipients.push_back(message.envelope.recipients[all[r].index]);
   transaction.smtputf8 = message.envelope.smtputf8;
   transaction.eight_bit = message.envelope.eight_bit;
+  transaction.ret = message.envelope.ret;
+  transaction.id = message.envelope.id;
   transaction.body = message.body;
   if (ports.in_flight) note(c, transaction);
   c.state = State::busy;

@@ -35,6 +35,7 @@ struct Connection {
   std::vector<net::Target> targets;
   std::size_t at = 0;              // in targets
   bool without_tls = false;        // the handshake with this target has failed
+  bool helo_only = false;          // it hung up at EHLO
   bool established = false;        // this session's greeting and EHLO were good
   std::uint32_t transactions = 0;  // started on this session
   bool has_rested = false;         // this session has been idle, so its host may have ended it meanwhile
@@ -119,7 +120,8 @@ struct Scheduler::Impl {
   void give_back(Slot connection);
   void close(Slot connection);
   void stop_idling(Connection& c);
-  bool retry_without_tls(const Connection& c, const wire::Fact& fact) const;
+  wire::ClientSettings client_settings(const Connection& c) const;
+  bool retry_otherwise(Connection& c, const wire::Fact& fact, bool tls) const;
 
   // ---- scheduler_loading.cc
   bool take_message(Slot connection);

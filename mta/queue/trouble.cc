@@ -26,6 +26,9 @@ enum class Kind {
   lacks_size,
   lacks_8bitmime,
   lacks_starttls,
+  lacks_auth,
+  lacks_requiretls,
+  unauthenticated,  // 530 to MAIL
 };
 
 struct Rule {
@@ -50,6 +53,15 @@ constexpr std::array rules{
     // (RFC 5321 3.1), and so another host of the site may take it, or this one later.
     Rule{Kind::transient, Stage::connect, Stage::handshake, deferred, !doubt, next_host},
     Rule{Kind::permanent, Stage::connect, Stage::handshake, deferred, !doubt, next_host},
+
+    // Credentials that a smart host refuses are our administrator's to mend, and another of its hosts asks
+    // the same directory; too many refusals lock accounts. What is temporary may be that host's alone.
+    Rule{Kind::permanent, Stage::auth, Stage::auth, deferred},
+    Rule{Kind::transient, Stage::auth, Stage::auth, deferred, !doubt, next_host},
+
+    // RFC 4954 6, RFC 3207 4: the host wants credentials or TLS, whoever the recipient is. To RCPT it is a
+    // word about the recipient: hosts say so of domains that are not theirs.
+    Rule{Kind::unauthenticated, Stage::mail, Stage::mail, deferred},
 
     // RFC 5321 4.5.3.1.10: 552 to RCPT, unless its enhanced code says otherwise, means too many recipients
     // and counts as 452; the rest go later. Elsewhere the two differ: 452 is no space at present, 552 is a
@@ -77,6 +89,9 @@ constexpr std::array rules{
     Rule{Kind::lacks_8bitmime, Stage::connect, Stage::quit, failed},  // RFC 6152 3
     // Required by our administrator, and a host that has lost its certificate will get one again.
     Rule{Kind::lacks_starttls, Stage::connect, Stage::quit, deferred, !doubt, next_host},
+    Rule{Kind::lacks_auth, Stage::connect, Stage::quit, deferred, !doubt, next_host},
+    // Required by the sender, who is to hear of it soon (RFC 8689 4.2.1, 5).
+    Rule{Kind::lacks_requiretls, Stage::connect, Stage::quit, failed},
 };
 
 Kind kind_of(const wire::Reply& reply, Stage stage) {
@@ -86,6 +101,7 @@ Kind kind_of(const wire::Reply& reply, Stage stage) {
   const bool too_many =
       reply.code == 452 || (reply.code == 552 && (reply.enhanced.empty() || reply.enhanced == "5.5.3"));
   if (stage == Stage::rcpt && too_many) return Kind::too_many;
+  if (stage == Stage::mail && reply.code == 530) return Kind::unauthenticated;
   switch (reply.code / 100) {
     case 2: return Kind::accepted;
     case 4: return Kind::transient;
@@ -100,6 +116,8 @@ Kind kind_of(const wire::Unsupported& lack, Stage) {
   if (lack.extension == "SMTPUTF8") return Kind::lacks_smtputf8;
   if (lack.extension == "SIZE") return Kind::lacks_size;
   if (lack.extension == "8BITMIME") return Kind::lacks_8bitmime;
+  if (lack.extension == "AUTH") return Kind::lacks_auth;
+  if (lack.extension == "REQUIRETLS") return Kind::lacks_requiretls;
   return Kind::lacks_starttls;
 }
 
@@ -146,6 +164,13 @@ std::string sentence(const wire::Unsupported& lack, Stage) {
     return "5.6.7 the host does not support SMTPUTF8, which this message's addresses or headers need";
   if (lack.extension == "SIZE") return "5.3.4 the message is larger than the host takes";
   if (lack.extension == "8BITMIME") return "5.6.3 the host does not take 8-bit content";
+  if (lack.extension == "REQUIRETLS") {  // RFC 8689 8.1
+    if (lack.detail.empty()) return "5.7.30 the host does not offer REQUIRETLS, which this message demands";
+    return "5.7.10 this message demands verified TLS, and " + lack.detail;
+  }
+  if (lack.extension == "AUTH") return "the host cannot be authenticated to: " + lack.detail;
+  if (!lack.detail.empty())
+    return fmt::format("the host refused {}, which is required: {}", lack.extension, shortened(lack.detail));
   return fmt::format("the host does not offer {}, which is required", lack.extension);
 }
 

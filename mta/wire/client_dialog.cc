@@ -36,6 +36,24 @@ std::optional<TransactionResult> ClientDialog::take_result() {
 }
 const std::optional<Fact>& ClientDialog::session_failure() const { return impl_->machine.failure; }
 void ClientDialog::quit(Instant now) { impl_->machine.quit(now); }
-const std::optional<TlsInfo>& ClientDialog::tls() const { return impl_->machine.tls; }
+const std::optional<TlsInfo>& ClientDialog::tls() const { return impl_->machine.tls(); }
+const TlsPolicy& ClientDialog::tls_policy() const { return impl_->machine.tls_policy(); }
+
+bool may_know_helo(const ClientSettings& settings, const Fact& failure, bool tls) {
+  // HELO brings neither TLS nor AUTH.
+  if (settings.helo_only || tls || settings.tls.demands_tls() || settings.auth) return false;
+  return failure.stage == Stage::ehlo && std::holds_alternative<Closed>(failure.answer);
+}
+
+std::optional<TlsProblem> tls_problem(const Fact& failure) {
+  if (const auto* lack = std::get_if<Unsupported>(&failure.answer)) {
+    if (lack->extension == "STARTTLS") return TlsProblem::starttls_not_supported;
+  } else if (const auto* closed = std::get_if<Closed>(&failure.answer)) {
+    if (closed->problem) return closed->problem;
+  }
+  if (failure.stage == Stage::handshake || failure.stage == Stage::starttls)
+    return TlsProblem::validation_failure;
+  return std::nullopt;
+}
 
 }  // namespace relay::wire

@@ -30,19 +30,20 @@ void ClientMachine::become_idle() {
 
 void ClientMachine::on_open(const TlsInfo* implicit, Instant now) {
   if (state_ == State::closed) return;
-  if (implicit != nullptr) tls = *implicit;
+  if (implicit != nullptr) session_.tls = *implicit;
   enter(Stage::greeting, now);
+  if (settings_.tls.implicit && implicit == nullptr)
+    end(Closed{Closed::Why::tls_failed, "TLS was to be there from the first byte"}, Manner::at_once);
 }
 
 void ClientMachine::on_tls(const TlsInfo& established, Instant now) {
   if (state_ != State::waiting || stage_ != Stage::handshake) return;
-  tls = established;
+  session_.tls = established;
   want = Want::bytes;
   // RFC 3207 4.2: what was learnt before is forgotten, and asked again.
-  offered_ = {};
+  session_.offered = {};
   parser_.reset();
-  output.append(fmt::format("EHLO {}\r\n", settings_.ehlo_name));
-  enter(Stage::ehlo, now);
+  say_hello(now);
 }
 
 void ClientMachine::on_bytes(std::string_view bytes, Instant now) {
@@ -55,8 +56,12 @@ void ClientMachine::on_bytes(std::string_view bytes, Instant now) {
     if (stage_ == Stage::handshake || stage_ == Stage::connect) return;
     switch (parser_.feed(bytes)) {
       case ReplyParser::Status::more: return;
-      case ReplyParser::Status::reply: on_reply(parser_.take(), now); break;
-      case ReplyParser::Status::error: return out_of_step(parser_.error());
+      case ReplyParser::Status::reply:
+        on_reply(sasl_ ? sasl_->hide(parser_.take()) : parser_.take(), now);
+        break;
+      case ReplyParser::Status::error:
+        // The parser's words repeat the line, in which there might be what was just sent.
+        return out_of_step(stage_ == Stage::auth ? "what is no SMTP reply" : parser_.error());
     }
   }
 }
@@ -67,7 +72,9 @@ void ClientMachine::on_timeout(Instant now) {
 }
 
 void ClientMachine::on_closed(const Closed& why) {
-  if (state_ != State::closed) end(why, Manner::at_once);
+  if (state_ == State::closed) return;
+  if (stage_ == Stage::connect && why.why == Closed::Why::tls_failed) stage_ = Stage::handshake;  // implicit
+  end(why, Manner::at_once);
 }
 
 void ClientMachine::on_sent(Instant now) {
@@ -76,22 +83,6 @@ void ClientMachine::on_sent(Instant now) {
   // RFC 5321 4.5.3.2.6: the wait begins when the final dot has left.
   else if (stage_ == Stage::final_dot && output.empty())
     enter(Stage::final_dot, now);
-}
-
-void ClientMachine::start(Transaction transaction, Instant now) {
-  RELAY_ASSERT(ready() && !result);
-  run_.emplace(std::move(transaction));
-  if (const auto lack = run_->lacks(offered_))
-    run_->decide_rest(Fact{Stage::mail, *lack});
-  else if (run_->recipients_to_ask() > 0) {
-    output.append(run_->mail_command(offered_));
-    if (offered_.pipelining) {
-      for (std::size_t i = 0; i < run_->recipients_to_ask(); ++i) output.append(run_->rcpt_command(i));
-      output.append("DATA\r\n");
-    }
-    return enter(Stage::mail, now);
-  }
-  finish_transaction(false, now);
 }
 
 void ClientMachine::quit(Instant now) {
@@ -108,9 +99,11 @@ void ClientMachine::on_reply(const Reply& reply, Instant now) {
   if (stage_ == Stage::quit) return end(reply, Manner::at_once);
   // RFC 5321 3.8: 421 is legal at any stage and means that the host closes.
   if (reply.code == 421) return end(reply, Manner::at_once);
+  if (chunks_owed_ > 0 && (stage_ == Stage::content || chunks_owed_ > 1)) return on_chunk(reply, now);
   const bool intermediate = reply.code / 100 == 3;
   const bool wrong = stage_ == Stage::data      ? reply.positive() && !intermediate
                      : stage_ == Stage::content ? reply.positive()
+                     : stage_ == Stage::auth    ? intermediate && reply.code != 334
                                                 : intermediate;
   if (wrong) return out_of_step(fmt::format("an unexpected reply {}", reply.text()));
   switch (stage_) {
@@ -118,6 +111,7 @@ void ClientMachine::on_reply(const Reply& reply, Instant now) {
     case Stage::ehlo: return on_ehlo(reply, now);
     case Stage::helo: return on_helo(reply, now);
     case Stage::starttls: return on_starttls(reply, now);
+    case Stage::auth: return on_auth(reply, now);
     case Stage::mail: return on_mail(reply, now);
     case Stage::rcpt: return on_rcpt(reply, now);
     case Stage::data: return on_data(reply, now);
@@ -134,8 +128,13 @@ void ClientMachine::on_reply(const Reply& reply, Instant now) {
 
 void ClientMachine::on_greeting(const Reply& reply, Instant now) {
   if (!reply.positive()) return end(reply, Manner::with_quit);  // RFC 5321 3.1
-  output.append(fmt::format("EHLO {}\r\n", settings_.ehlo_name));
-  enter(Stage::ehlo, now);
+  say_hello(now);
+}
+
+void ClientMachine::say_hello(Instant now) {
+  const Stage stage = settings_.helo_only ? Stage::helo : Stage::ehlo;
+  output.append(fmt::format("{} {}\r\n", stage == Stage::helo ? "HELO" : "EHLO", settings_.ehlo_name));
+  enter(stage, now);
 }
 
 void ClientMachine::on_ehlo(const Reply& reply, Instant now) {
@@ -144,22 +143,21 @@ void ClientMachine::on_ehlo(const Reply& reply, Instant now) {
     return enter(Stage::helo, now);
   }
   if (!reply.positive()) return end(reply, Manner::with_quit);
-  offered_ = parse_extensions(reply);
+  session_.offered = parse_extensions(reply);
   on_hello_done(now);
 }
 
 void ClientMachine::on_helo(const Reply& reply, Instant now) {
   if (!reply.positive()) return end(reply, Manner::with_quit);
-  offered_ = {};
+  session_.offered = {};
   on_hello_done(now);
 }
 
 void ClientMachine::on_hello_done(Instant now) {
-  using enum ClientSettings::Tls;
-  if (tls || settings_.tls == none) return become_idle();
-  if (!offered_.starttls) {
-    if (settings_.tls == required) return end(Unsupported{"STARTTLS"}, Manner::with_quit);
-    return become_idle();
+  if (session_.tls || settings_.tls.level == TlsLevel::none) return authenticate(now);
+  if (!session_.offered.starttls) {
+    if (settings_.tls.demands_tls()) return end(Unsupported{"STARTTLS"}, Manner::with_quit);
+    return authenticate(now);
   }
   output.append("STARTTLS\r\n");
   enter(Stage::starttls, now);
@@ -170,57 +168,31 @@ void ClientMachine::on_starttls(const Reply& reply, Instant now) {
     want = Want::tls_handshake;
     return enter(Stage::handshake, now);
   }
-  if (settings_.tls == ClientSettings::Tls::required) return end(reply, Manner::with_quit);
-  become_idle();  // RFC 3207 4: the client may go on without
+  if (settings_.tls.demands_tls()) return end(Unsupported{"STARTTLS", reply.text()}, Manner::with_quit);
+  authenticate(now);  // RFC 3207 4: the client may go on without
 }
 
-void ClientMachine::on_mail(const Reply& reply, Instant now) {
-  run_->on_mail(reply);
-  if (!offered_.pipelining) {
-    if (!reply.positive()) return finish_transaction(false, now);
-    output.append(run_->rcpt_command(0));
-  }
-  enter(Stage::rcpt, now);
+// After it nothing is asked again: neither mechanism brings a layer of its own (RFC 4954 4).
+void ClientMachine::authenticate(Instant now) {
+  if (!settings_.auth) return become_idle();
+  if (!session_.tls && !settings_.auth->in_clear)
+    return end(Unsupported{"AUTH", "the session is not under TLS"}, Manner::with_quit);
+  const auto mechanism = SaslClient::choose(*settings_.auth, session_.offered);
+  if (!mechanism) return end(Unsupported{"AUTH", "no mechanism for it in common"}, Manner::with_quit);
+  sasl_.emplace(settings_.auth, *mechanism);
+  output.append(sasl_->command());
+  enter(Stage::auth, now);
 }
 
-void ClientMachine::on_rcpt(const Reply& reply, Instant now) {
-  run_->on_rcpt(reply);
-  if (!run_->all_answered()) {
-    if (!offered_.pipelining) output.append(run_->rcpt_command(run_->answered()));
-    return enter(Stage::rcpt, now);
+void ClientMachine::on_auth(const Reply& reply, Instant now) {
+  if (reply.code != 334) {
+    sasl_.reset();
+    return reply.positive() ? become_idle() : end(reply, Manner::with_quit);
   }
-  if (!offered_.pipelining) {
-    if (!run_->any_accepted()) return finish_transaction(run_->open_at_host(), now);
-    output.append("DATA\r\n");
-  }
-  enter(Stage::data, now);
-}
-
-void ClientMachine::on_data(const Reply& reply, Instant now) {
-  if (!reply.positive()) {
-    run_->decide_rest(Fact{Stage::data, reply});
-    return finish_transaction(run_->open_at_host(), now);
-  }
-  if (!run_->any_accepted()) {
-    // RFC 2920 3.1: 354 although every recipient was refused: a message of nothing, and its reply is ignored.
-    output.append(".\r\n");
-    return enter(Stage::final_dot, now);
-  }
-  content_.emplace(run_->body());
-  send_content(now);
-}
-
-void ClientMachine::send_content(Instant now) {
-  // A block that has not been fetched yet is enough.
-  if (output.bytes() >= settings_.content_block_bytes) return;
-  const bool whole = content_->emit(output, settings_.content_block_bytes);
-  if (whole) run_->tell_end();  // nobody has taken the output yet
-  enter(whole ? Stage::final_dot : Stage::content, now);
-}
-
-void ClientMachine::on_final(const Reply& reply, Instant now) {
-  run_->decide_rest(Fact{Stage::final_dot, reply});
-  finish_transaction(false, now);
+  auto answer = sasl_->respond();
+  if (!answer) return out_of_step(fmt::format("an unexpected reply {}", reply.text()));
+  output.append(std::move(*answer));
+  enter(Stage::auth, now);
 }
 
 void ClientMachine::on_rset(const Reply& reply) {
@@ -229,15 +201,6 @@ void ClientMachine::on_rset(const Reply& reply) {
 }
 
 // ---- ends ----
-
-void ClientMachine::finish_transaction(bool reset, Instant now) {
-  result = run_->finish(tls.has_value());
-  run_.reset();
-  content_.reset();
-  if (!reset) return become_idle();
-  output.append("RSET\r\n");
-  enter(Stage::rset, now);
-}
 
 void ClientMachine::out_of_step(const std::string& what) {
   end(Closed{Closed::Why::reset, fmt::format("the host sent {}", what)}, Manner::at_once);
@@ -249,12 +212,14 @@ void ClientMachine::end(const Answer& answer, Manner manner) {
   const Fact fact{unsent ? Stage::content : stage_, answer};
   if (run_) {
     run_->decide_rest(fact);
-    result = run_->finish(tls.has_value());
+    result = run_->finish();
     run_.reset();
     content_.reset();
   } else if (!was_ready_ && !failure) {
     failure = fact;
   }
+  sasl_.reset();
+  chunks_owed_ = 0;
   output.take();  // content of a message that is given up, or nothing
   if (manner == Manner::with_quit) output.append("QUIT\r\n");
   state_ = State::closed;

@@ -1,9 +1,12 @@
-// ClientMachine: what is inside ClientDialog; see client_dialog.h. One handler a stage.
+// ClientMachine: what is inside ClientDialog; see client_dialog.h. One handler a stage: those of the session
+// stand in client_machine.cc, those of a transaction in client_transfer.cc.
 #pragma once
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "mta/wire/client_auth.h"
 #include "mta/wire/client_dialog.h"
 #include "mta/wire/client_extensions.h"
 #include "mta/wire/client_transaction.h"
@@ -30,10 +33,12 @@ class ClientMachine {
     return state_ == State::closed || (state_ == State::waiting && stage_ == Stage::quit);
   }
 
+  const std::optional<TlsInfo>& tls() const { return session_.tls; }
+  const TlsPolicy& tls_policy() const { return settings_.tls; }
+
   Output output;
   Want want = Want::bytes;
   Instant deadline = never;
-  std::optional<TlsInfo> tls;
   std::optional<Fact> failure;
   std::optional<TransactionResult> result;
 
@@ -46,13 +51,19 @@ class ClientMachine {
   void on_greeting(const Reply& reply, Instant now);
   void on_ehlo(const Reply& reply, Instant now);
   void on_helo(const Reply& reply, Instant now);
+  void say_hello(Instant now);
   void on_hello_done(Instant now);
   void on_starttls(const Reply& reply, Instant now);
+  void authenticate(Instant now);
+  void on_auth(const Reply& reply, Instant now);
   void on_mail(const Reply& reply, Instant now);
   void on_rcpt(const Reply& reply, Instant now);
   void on_data(const Reply& reply, Instant now);
+  void on_chunk(const Reply& reply, Instant now);
   void on_final(const Reply& reply, Instant now);
   void on_rset(const Reply& reply);
+  bool by_chunks() const;
+  void begin_content(Instant now);
   void send_content(Instant now);
   void finish_transaction(bool reset, Instant now);
   void out_of_step(const std::string& what);
@@ -64,9 +75,11 @@ class ClientMachine {
   Stage stage_ = Stage::connect;
   bool was_ready_ = false;
   ReplyParser parser_;
-  Extensions offered_;
+  TransactionRun::Session session_;
+  std::optional<SaslClient> sasl_;
   std::optional<TransactionRun> run_;
   std::optional<DotStuffer> content_;
+  std::size_t chunks_owed_ = 0;  // sent, and not answered
 };
 
 }  // namespace relay::wire

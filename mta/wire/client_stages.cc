@@ -21,6 +21,7 @@ constexpr std::array rows{
     Row{Stage::helo, &T::ehlo, "sending HELO"},
     Row{Stage::starttls, &T::starttls, "sending STARTTLS"},
     Row{Stage::handshake, &T::starttls, "negotiating TLS"},
+    Row{Stage::auth, &T::auth, "authenticating"},
     Row{Stage::mail, &T::mail, "sending MAIL FROM"},
     Row{Stage::rcpt, &T::rcpt, "sending RCPT TO"},
     Row{Stage::data, &T::data, "sending DATA"},

@@ -15,15 +15,20 @@ namespace relay::wire {
 
 class TransactionRun {
  public:
-  explicit TransactionRun(Transaction transaction);
+  // What the session is like for it.
+  struct Session {
+    Extensions offered;
+    std::optional<TlsInfo> tls;
+  };
+  TransactionRun(Transaction transaction, const Session& session);
 
   // What the host lacks and the message cannot do without. 8BITMIME is not among it: a host without it is
   // sent eight bits all the same, as MTAs do, since hosts that damage them are gone and re-encoding would
   // break signatures.
-  std::optional<Unsupported> lacks(const Extensions& offered) const;
+  std::optional<Unsupported> lacks() const;
 
-  std::string mail_command(const Extensions& offered) const;  // with CRLF, as the others
-  std::string rcpt_command(std::size_t asked) const;          // asked < recipients_to_ask()
+  std::string mail_command() const;                   // with CRLF, as the others
+  std::string rcpt_command(std::size_t asked) const;  // asked < recipients_to_ask()
   std::size_t recipients_to_ask() const { return asked_.size(); }
 
   void on_mail(const Reply& reply);
@@ -37,15 +42,19 @@ class TransactionRun {
   void decide_rest(const Fact& fact);  // every recipient without a fact
   void tell_end();                     // Transaction::before_end
   BodyPtr body() const { return transaction_.body; }
-  TransactionResult finish(bool tls);  // every recipient must have its fact
+  TransactionResult finish();  // every recipient must have its fact
 
  private:
+  bool needs_smtputf8() const;
+
   Transaction transaction_;
+  const Session& session_;
   std::vector<std::optional<Fact>> facts_;
   std::vector<std::size_t> asked_;  // indices of recipients
   std::size_t answered_ = 0;
   std::size_t accepted_ = 0;
   bool open_ = false;
+  bool smtputf8_ = false;  // needed
 };
 
 }  // namespace relay::wire

@@ -8,12 +8,15 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 
 #include "mta/base/body.h"
 #include "mta/base/clock.h"
+#include "mta/base/secret.h"
+#include "mta/wire/tls_policy.h"
 
 namespace relay::wire {
 
@@ -22,29 +25,28 @@ struct PeerInfo {
   std::uint16_t port = 0;
 };
 
-struct TlsInfo {
-  std::string version;  // "TLSv1.3"
-  std::string cipher;
-  bool peer_verified = false;
-};
-
 // Why the transport ended. `detail` is for the log ("connection refused", "certificate has expired").
 struct Closed {
   enum class Why { end_of_file, reset, connect_failed, connect_timeout, tls_failed } why = Why::end_of_file;
   std::string detail;
+  std::optional<TlsProblem> problem = {};  // of tls_failed, on the client's side
 };
 
-// Bytes to be sent, in order, as owned text or as ranges of a shared Body (sent without a copy).
+// Bytes to be sent, in order, as owned text, as ranges of a shared Body (sent without a copy), or as secrets
+// (sent without a copy, and wiped once they have left).
 class Output {
  public:
   struct Slice {
     BodyPtr body;
     std::string_view bytes;  // within one of body's segments
   };
-  using Segment = std::variant<std::string, Slice>;
+  using Segment = std::variant<std::string, Slice, Secret>;
+  static std::string_view view(const Segment& segment);
 
   void append(std::string_view text);  // joins the last owned segment
   void append(BodyPtr body, std::string_view range);
+  void append(Secret secret);
+  void append(Output&& other);  // all of it; it is empty afterwards
   bool empty() const { return segments_.empty(); }
   std::size_t bytes() const { return bytes_; }
   std::deque<Segment> take();  // everything; the Output is empty after it

@@ -20,7 +20,8 @@ bool DotStuffer::emit(Output& out, std::size_t block) {
   }
   if (!done_ && segment_ == segments.size()) {
     // RFC 5321 4.1.1.4: the CRLF before the final dot is the content's own last one.
-    out.append(line_start_ ? ".\r\n" : "\r\n.\r\n");
+    if (!line_start_) out.append("\r\n");
+    if (framing_ == Framing::dots) out.append(".\r\n");
     done_ = true;
   }
   return done_;
@@ -52,7 +53,7 @@ void DotStuffer::emit_range(Output& out, std::string_view range) {
     return known;
   };
   while (at < range.size()) {
-    if (line_start_ && range[at] == '.') {
+    if (line_start_ && range[at] == '.' && framing_ == Framing::dots) {
       out.append(body_, range.substr(slice, at + 1 - slice));
       slice = at;  // the dot again
     }

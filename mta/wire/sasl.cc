@@ -1,5 +1,7 @@
 #include "mta/wire/sasl.h"
 
+#include <utility>
+
 #include "mta/wire/address.h"
 
 namespace relay::wire {
@@ -51,6 +53,21 @@ std::optional<std::string> decode_base64(std::string_view text) {
   if ((bits & ((1u << held) - 1)) == 0) return out;
   wipe(out);
   return std::nullopt;
+}
+
+Secret encode_base64(std::string_view bytes) {
+  static constexpr std::string_view digits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4 + 64);  // at once, so that growing leaves no copy
+  for (std::size_t at = 0; at < bytes.size(); at += 3) {
+    const std::string_view three = bytes.substr(at, 3);
+    unsigned bits = 0;
+    for (std::size_t i = 0; i < 3; ++i)
+      bits = bits << 8 | (i < three.size() ? static_cast<unsigned char>(three[i]) : 0u);
+    for (std::size_t i = 0; i < 4; ++i) out += i <= three.size() ? digits[bits >> (18 - 6 * i) & 63] : '=';
+  }
+  return Secret(std::move(out));
 }
 
 SaslStep SaslExchange::start(const std::optional<std::string>& initial) {

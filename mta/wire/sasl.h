@@ -12,6 +12,7 @@ namespace relay::wire {
 
 // Strict (RFC 4648 4): padding where it belongs, no blanks, unused bits zero.
 std::optional<std::string> decode_base64(std::string_view text);
+Secret encode_base64(std::string_view bytes);
 
 struct Credentials {
   std::string user;

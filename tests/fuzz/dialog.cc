@@ -14,7 +14,7 @@ class Owner final : public ServerPolicy {
   explicit Owner(std::uint8_t choice) : choice_(choice), dialog_(settings(choice), *this) {}
 
   void play(fuzz::Input& input) {
-    const TlsInfo tls{"TLSv1.3", "test", false};
+    const TlsInfo tls{"TLSv1.3", "test"};
     dialog_.on_open({"192.0.2.1", 4000}, (choice_ & 1) != 0 ? &tls : nullptr, now_);
     after();
     while (!input.empty()) {
@@ -69,7 +69,7 @@ class Owner final : public ServerPolicy {
   }
 
   void handshake(std::uint8_t step) {
-    if (step < 200) return dialog_.on_tls({"TLSv1.3", "test", false}, now_);
+    if (step < 200) return dialog_.on_tls({"TLSv1.3", "test"}, now_);
     dialog_.on_closed({Closed::Why::tls_failed, ""}, now_);
   }
   void time_out() {

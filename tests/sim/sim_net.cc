@@ -113,7 +113,7 @@ void SimDialer::flush(net::SessionId id) {
       if (act.kind == Act::Kind::hang) return;
       if (act.kind != Act::Kind::usual) return closed(id, {Closed::Why::tls_failed, "wrong version number"});
       to->remote->on_tls(loop_.now());
-      to->dialog->on_tls({"TLSv1.3", "TLS_AES_256_GCM_SHA384", false}, loop_.now());
+      to->dialog->on_tls({"TLSv1.3", "TLS_AES_256_GCM_SHA384"}, loop_.now());
       serve(id);
     });
   }

@@ -38,7 +38,7 @@ class RealSession final : public HostSession {
     }
     return answers(final);
   }
-  void on_tls(Instant now) override { dialog_.on_tls({"TLSv1.3", "TLS_AES_256_GCM_SHA384", false}, now); }
+  void on_tls(Instant now) override { dialog_.on_tls({"TLSv1.3", "TLS_AES_256_GCM_SHA384"}, now); }
 
  private:
   static std::shared_ptr<const wire::ServerSettings> settings(const SimHost& host) {

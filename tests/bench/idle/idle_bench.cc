@@ -67,7 +67,7 @@ class Client {
     hear("250 ");
     say("STARTTLS\r\n");
     hear("220 ");
-    auto engine = net::TlsEngine::make_client(context, "localhost");
+    auto engine = net::TlsEngine::make_client(context, {"localhost"}, Instant());
     std::string plain;
     say(engine->to_wire());
     bool asked = false;
@@ -105,7 +105,7 @@ class Client {
 bool measure(const Options& options, const fs::path& bin, const std::string& config, bool tls) {
   Child relay({bin / "relayd", "--config", config});
   relay.wait_for("ready");
-  const auto context = std::move(net::TlsContext::client(false)).value();
+  const auto context = std::move(net::TlsContext::client()).value();
   const auto open = [&](std::vector<Client>& clients, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
       clients.emplace_back(options.port);

@@ -104,7 +104,7 @@ delivery:
   CHECK(c.resolver.servers == std::vector<std::string>{"192.0.2.53", "2001:db8::53@5353"});
   CHECK(c.resolver.timeout == std::chrono::milliseconds(500));
   CHECK(c.delivery.client.ehlo_name == "out.example.com");
-  CHECK(c.delivery.client.tls == wire::ClientSettings::Tls::none);
+  CHECK(c.delivery.client.tls.level == wire::TlsLevel::none);
   CHECK(c.delivery.retry.factor == 1.5);
   CHECK(c.delivery.client.timeouts.final_dot == std::chrono::minutes(20));
 }

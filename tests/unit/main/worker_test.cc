@@ -148,7 +148,7 @@ struct Relay {
                                      guard,
                                      *monitor,
                                      *tls,
-                                     std::move(net::TlsContext::client(false)).value(),
+                                     std::move(net::TlsContext::client()).value(),
                                      1,
                                      {},
                                      *smtp_places,

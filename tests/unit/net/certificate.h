@@ -96,8 +96,8 @@ class Certificate {
   TemporaryDirectory directory_;
 };
 
-inline std::shared_ptr<TlsContext> client_context(bool verify = false) {
-  auto made = TlsContext::client(verify);
+inline std::shared_ptr<TlsContext> client_context(const TlsClientSettings& settings = {}) {
+  auto made = TlsContext::client(settings);
   RELAY_ASSERT(made.has_value());
   return *made;
 }

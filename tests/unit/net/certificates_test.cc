@@ -212,7 +212,7 @@ TEST_CASE("handshakes on several threads while certificates and ticket keys chan
   const auto shake = [&] {
     while (!stop) {
       auto server = TlsEngine::make_server(w.context);
-      auto client = TlsEngine::make_client(test::client_context(), "a.example");
+      auto client = TlsEngine::make_client(test::client_context(), {"a.example"}, {});
       for (int turn = 0; turn < 3; ++turn)
         if (!server->feed(client->to_wire()) || !client->feed(server->to_wire())) break;
       if (server->established() && client->established()) ++done;

@@ -199,7 +199,7 @@ TEST_CASE("TLS begins behind the header, also in the same segment") {
     CAPTURE(together);
     Behind b({}, tls, true);
     const Socket client = b.connect();
-    auto engine = TlsEngine::make_client(test::client_context(), "localhost");
+    auto engine = TlsEngine::make_client(test::client_context(), {"localhost"}, {});
     std::string hello = engine->to_wire();
     if (!together) {
       say(client, line);

@@ -58,6 +58,71 @@ TEST_CASE("implicit TLS: 10 MB from the client, answered when all is there") {
   CHECK(served->closed[0].why == Closed::Why::end_of_file);
 }
 
+TEST_CASE("a client's implicit TLS, as its policy says") {
+  const test::Certificate certificate;
+  Net net;
+  std::shared_ptr<TestDialog::Seen> served;
+  net.serve(
+      [&] {
+        auto d = std::make_unique<TestDialog>();
+        d->opened = [](TestDialog& self) { self.out.append("220 "); };
+        served = d->seen;
+        return d;
+      },
+      certificate.server(), true);
+  auto dialog = std::make_unique<TestDialog>();
+  const auto seen = dialog->seen;
+  dialog->bytes = [](TestDialog& d, std::string_view) { d.want = Want::close; };
+  wire::TlsPolicy policy;
+  policy.implicit = true;
+  SUBCASE("anyone") {
+    net.connect(std::move(dialog), test::client_context(), {}, policy);
+    net.run_until([&] { return seen->destroyed && served && served->destroyed; });
+    CHECK(seen->opened_with_tls);
+    CHECK(seen->tls == 0);
+    CHECK(seen->bytes == "220 ");
+  }
+  SUBCASE("somebody trusted") {
+    policy.level = wire::TlsLevel::verify;
+    net.connect(std::move(dialog), test::client_context(), {}, policy);
+    net.run_until([&] { return seen->destroyed; });
+    CHECK_FALSE(seen->opened);
+    REQUIRE(seen->closed.size() == 1);
+    CHECK(seen->closed[0].why == Closed::Why::tls_failed);
+    CHECK(seen->closed[0].problem == wire::TlsProblem::certificate_not_trusted);
+  }
+}
+
+TEST_CASE("a secret goes out in its place, in clear and under TLS") {
+  const test::Certificate certificate;
+  for (const bool tls : {false, true}) {
+    Net net;
+    std::shared_ptr<TestDialog::Seen> served;
+    net.serve(
+        [&] {
+          auto d = std::make_unique<TestDialog>();
+          served = d->seen;
+          return d;
+        },
+        tls ? certificate.server() : nullptr, tls);
+    auto dialog = std::make_unique<TestDialog>();
+    const auto speak = [](TestDialog& d) {
+      d.out.append("AUTH ");
+      d.out.append(Secret("s3cret"));
+      d.out.append(Secret("2"));
+      d.out.append("\r\n");
+      d.out.append(Secret("last"));
+      d.want = Want::close;
+    };
+    dialog->opened = speak;
+    wire::TlsPolicy policy;
+    policy.implicit = tls;
+    net.connect(std::move(dialog), test::client_context(), {}, policy);
+    net.run_until([&] { return served && served->destroyed; });
+    CHECK(served->bytes == "AUTH s3cret2\r\nlast");
+  }
+}
+
 // A server that takes "starttls" in clear and then sends the body; what the client sent in clear behind
 // "starttls" was in the same read and is not carried over.
 std::unique_ptr<TestDialog> starttls_server(const BodyPtr& body) {
@@ -111,7 +176,7 @@ TEST_CASE("a handshake that fails is tls_failed on both sides, with a reason") {
   auto dialog = std::make_unique<TestDialog>();
   const auto seen = dialog->seen;
   dialog->opened = [](TestDialog& d) { d.want = Want::tls_handshake; };
-  net.connect(std::move(dialog), test::client_context(true));  // does not trust it
+  net.connect(std::move(dialog), test::client_context(), {}, {wire::TlsLevel::verify});  // does not trust it
   net.run_until([&] { return served && !served->closed.empty() && !seen->closed.empty(); });
   CHECK(seen->closed[0].why == Closed::Why::tls_failed);
   CHECK(seen->closed[0].detail.find("certificate") != std::string::npos);

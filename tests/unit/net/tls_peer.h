@@ -89,6 +89,12 @@ class TlsPeer {
     RELAY_ASSERT(SSL_write(ssl_.get(), plain.data(), static_cast<int>(plain.size())) > 0);
     return sent();
   }
+  // What is no data.
+  std::string key_update() {
+    RELAY_ASSERT(SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1);
+    RELAY_ASSERT(SSL_do_handshake(ssl_.get()) == 1);
+    return sent();
+  }
   bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
   std::string cipher() const { return SSL_get_cipher_name(ssl_.get()); }
   // The common name of the certificate it was shown.

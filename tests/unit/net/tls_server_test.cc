@@ -137,6 +137,33 @@ std::size_t in_use() {
   return info.uordblks + info.hblkhd;
 }
 
+TEST_CASE("a peer that sends much and no data is cut off") {
+  const test::Certificate certificate;
+  auto server = TlsEngine::make_server(certificate.server());
+  TlsPeer peer;
+  REQUIRE(peer.shake_hands(*server));
+  std::size_t sent = 0;
+  Result<void> fed;
+  for (int i = 0; i < 1000 && fed; ++i) {
+    const std::string update = peer.key_update();
+    sent += update.size();
+    fed = server->feed(update);
+  }
+  CHECK(fed);
+  REQUIRE(server->feed(peer.encrypt("data")));  // and then all is well
+  CHECK(server->plain() == "data");
+  for (sent = 0; fed && sent < (1u << 20);) {
+    const std::string update = peer.key_update();
+    sent += update.size();
+    fed = server->feed(update);
+  }
+  REQUIRE_FALSE(fed);
+  CHECK(fed.error().message.find("without data") != std::string::npos);
+  CHECK(sent > (256u << 10));
+  CHECK(sent < (257u << 10));
+  CHECK_FALSE(server->feed(peer.encrypt("data")));
+}
+
 TEST_CASE("an idle session keeps little: no buffer of a read or of a record stays") {
   const Certificate certificate;
   const auto context = certificate.server();

@@ -34,14 +34,14 @@ TEST_CASE("a handshake and data both ways, whole and cut at every byte") {
   for (const std::size_t piece : {std::size_t{1}, std::size_t{2}, std::size_t{7}, std::size_t{1} << 20}) {
     CAPTURE(piece);
     auto server = TlsEngine::make_server(server_context);
-    auto client = TlsEngine::make_client(context, "mail.example");
+    auto client = TlsEngine::make_client(context, {"mail.example"}, {});
     CHECK_FALSE(client->established());
     REQUIRE(shake_hands(*client, *server, piece));
     REQUIRE(client->established());
     REQUIRE(server->established());
     CHECK(client->info().version == "TLSv1.3");
     CHECK_FALSE(client->info().cipher.empty());
-    CHECK_FALSE(client->info().peer_verified);
+    CHECK(client->info().verified == wire::TlsVerified::no);
 
     REQUIRE(client->write("EHLO a\r\n"));
     REQUIRE(client->write(""));
@@ -63,7 +63,7 @@ TEST_CASE("a handshake and data both ways, whole and cut at every byte") {
 TEST_CASE("data sent along with the end of the handshake is there after it") {
   const Certificate certificate;
   auto server = TlsEngine::make_server(certificate.server());
-  auto client = TlsEngine::make_client(client_context(), "mail.example");
+  auto client = TlsEngine::make_client(client_context(), {"mail.example"}, {});
   REQUIRE(carry(*client, *server, 1 << 20));
   REQUIRE(carry(*server, *client, 1 << 20));
   REQUIRE(client->established());
@@ -87,7 +87,7 @@ TEST_CASE("what is not TLS is refused with a sentence, and an alert is sent") {
 TEST_CASE("a damaged record ends the session") {
   const Certificate certificate;
   auto server = TlsEngine::make_server(certificate.server());
-  auto client = TlsEngine::make_client(client_context(), "mail.example");
+  auto client = TlsEngine::make_client(client_context(), {"mail.example"}, {});
   REQUIRE(shake_hands(*client, *server, 1 << 20));
   REQUIRE(client->write("MAIL FROM:<>\r\n"));
   std::string bytes = client->to_wire();
@@ -107,7 +107,7 @@ TEST_CASE("writing before the handshake is an error, closing before it says noth
 TEST_CASE("with verify, a self-signed certificate is refused and the reason is the certificate's") {
   const Certificate certificate;
   auto server = TlsEngine::make_server(certificate.server());
-  auto client = TlsEngine::make_client(client_context(true), "mail.example");
+  auto client = TlsEngine::make_client(client_context(), {"mail.example", "", {wire::TlsLevel::verify}}, {});
   auto shaken = shake_hands(*client, *server, 1 << 20);
   REQUIRE_FALSE(shaken);
   CHECK(shaken.error().message.find("certificate") != std::string::npos);

@@ -102,11 +102,13 @@ class Net {
     address_ = address;
   }
   SessionId connect(std::unique_ptr<TestDialog> dialog, std::shared_ptr<TlsContext> tls = nullptr,
-                    std::function<void(SessionId)> progress = {}) {
-    return table.connect({"mail.example", address_, listener->port()}, std::move(dialog), std::move(tls),
-                         [=](SessionId id) {
-                           if (progress) progress(id);
-                         });
+                    std::function<void(SessionId)> progress = {}, wire::TlsPolicy policy = {}) {
+    return table.connect(
+        {"mail.example", address_, listener->port()}, std::move(dialog), std::move(tls),
+        [=](SessionId id) {
+          if (progress) progress(id);
+        },
+        std::move(policy));
   }
   // A client that is a bare socket, blocking, connected.
   Socket raw_client() {

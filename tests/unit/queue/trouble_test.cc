@@ -12,9 +12,9 @@ using namespace relay::wire;
 
 namespace {
 
-const Stage stages[] = {Stage::connect,   Stage::greeting, Stage::ehlo, Stage::helo, Stage::starttls,
-                        Stage::handshake, Stage::mail,     Stage::rcpt, Stage::data, Stage::content,
-                        Stage::final_dot, Stage::rset,     Stage::quit};
+const Stage stages[] = {Stage::connect,   Stage::greeting,  Stage::ehlo, Stage::helo, Stage::starttls,
+                        Stage::handshake, Stage::auth,      Stage::mail, Stage::rcpt, Stage::data,
+                        Stage::content,   Stage::final_dot, Stage::rset, Stage::quit};
 
 // One letter a stage, in the order above:
 // D delivered, F failed, d deferred, n deferred and the next host may do better, ? deferred in doubt.
@@ -45,42 +45,44 @@ TEST_CASE("judge: every answer at every stage") {
     Answer answer;
     std::string_view verdicts;
   } cases[] = {
-      // connect greeting ehlo helo starttls handshake | mail rcpt data content | final_dot | rset quit
-      {"250", reply(250, "2.0.0"), "nnnnnnnnnnDnn"},
-      {"251", reply(251), "nnnnnnnnnnDnn"},
-      {"354", reply(354), "nnnnnnnnnn?nn"},
-      {"421", reply(421, "4.3.2"), "nnnnnnnnnnnnn"},
-      {"450", reply(450, "4.2.1"), "nnnnnndddddnn"},
-      {"451", reply(451), "nnnnnndddddnn"},
-      {"452", reply(452, "4.5.3"), "nnnnnndddddnn"},
-      {"454", reply(454, "4.7.0"), "nnnnnndddddnn"},
-      {"455", reply(455), "nnnnnndddddnn"},
-      {"500", reply(500), "nnnnnnFFFFFnn"},
-      {"501", reply(501), "nnnnnnFFFFFnn"},
-      {"502", reply(502), "nnnnnnFFFFFnn"},
-      {"503", reply(503), "nnnnnnFFFFFnn"},
-      {"521", reply(521), "nnnnnnFFFFFnn"},
-      {"530", reply(530, "5.7.0"), "nnnnnnFFFFFnn"},
-      {"550", reply(550, "5.1.1"), "nnnnnnFFFFFnn"},
-      {"551", reply(551), "nnnnnnFFFFFnn"},
-      {"552", reply(552), "nnnnnnFdFFFnn"},
-      {"552, too many recipients", reply(552, "5.5.3"), "nnnnnnFdFFFnn"},
-      {"552, mailbox full", reply(552, "5.2.2"), "nnnnnnFFFFFnn"},
-      {"553", reply(553), "nnnnnnFFFFFnn"},
-      {"554", reply(554, "5.7.1"), "nnnnnnFFFFFnn"},
-      {"599", reply(599), "nnnnnnFFFFFnn"},
-      {"no code at all", reply(0), "nnnnnnnnnn?nn"},
-      {"closed", Closed{Closed::Why::end_of_file, ""}, "nnnnnnnnnn?nn"},
-      {"reset", Closed{Closed::Why::reset, "broken pipe"}, "nnnnnnnnnn?nn"},
-      {"connect failed", Closed{Closed::Why::connect_failed, "connection refused"}, "nnnnnnnnnn?nn"},
-      {"connect timed out", Closed{Closed::Why::connect_timeout, ""}, "nnnnnnnnnn?nn"},
-      {"TLS failed", Closed{Closed::Why::tls_failed, "bad record"}, "nnnnnnnnnn?nn"},
-      {"timed out", TimedOut{}, "nnnnnnnnnn?nn"},
-      {"no SMTPUTF8", Unsupported{"SMTPUTF8"}, "FFFFFFFFFFFFF"},
-      {"too large", Unsupported{"SIZE"}, "FFFFFFFFFFFFF"},
-      {"no 8BITMIME", Unsupported{"8BITMIME"}, "FFFFFFFFFFFFF"},
-      {"no STARTTLS", Unsupported{"STARTTLS"}, "nnnnnnnnnnnnn"},
-      {"no other extension", Unsupported{"LIMITS"}, "nnnnnnnnnnnnn"},
+      // connect greeting ehlo helo starttls handshake auth | mail rcpt data content | final_dot | rset quit
+      {"250", reply(250, "2.0.0"), "nnnnnnnnnnnDnn"},
+      {"251", reply(251), "nnnnnnnnnnnDnn"},
+      {"354", reply(354), "nnnnnnnnnnn?nn"},
+      {"421", reply(421, "4.3.2"), "nnnnnnnnnnnnnn"},
+      {"450", reply(450, "4.2.1"), "nnnnnnndddddnn"},
+      {"451", reply(451), "nnnnnnndddddnn"},
+      {"452", reply(452, "4.5.3"), "nnnnnnndddddnn"},
+      {"454", reply(454, "4.7.0"), "nnnnnnndddddnn"},
+      {"455", reply(455), "nnnnnnndddddnn"},
+      {"500", reply(500), "nnnnnndFFFFFnn"},
+      {"501", reply(501), "nnnnnndFFFFFnn"},
+      {"502", reply(502), "nnnnnndFFFFFnn"},
+      {"503", reply(503), "nnnnnndFFFFFnn"},
+      {"521", reply(521), "nnnnnndFFFFFnn"},
+      {"530", reply(530, "5.7.0"), "nnnnnnddFFFFnn"},
+      {"550", reply(550, "5.1.1"), "nnnnnndFFFFFnn"},
+      {"551", reply(551), "nnnnnndFFFFFnn"},
+      {"552", reply(552), "nnnnnndFdFFFnn"},
+      {"552, too many recipients", reply(552, "5.5.3"), "nnnnnndFdFFFnn"},
+      {"552, mailbox full", reply(552, "5.2.2"), "nnnnnndFFFFFnn"},
+      {"553", reply(553), "nnnnnndFFFFFnn"},
+      {"554", reply(554, "5.7.1"), "nnnnnndFFFFFnn"},
+      {"599", reply(599), "nnnnnndFFFFFnn"},
+      {"no code at all", reply(0), "nnnnnnnnnnn?nn"},
+      {"closed", Closed{Closed::Why::end_of_file, ""}, "nnnnnnnnnnn?nn"},
+      {"reset", Closed{Closed::Why::reset, "broken pipe"}, "nnnnnnnnnnn?nn"},
+      {"connect failed", Closed{Closed::Why::connect_failed, "connection refused"}, "nnnnnnnnnnn?nn"},
+      {"connect timed out", Closed{Closed::Why::connect_timeout, ""}, "nnnnnnnnnnn?nn"},
+      {"TLS failed", Closed{Closed::Why::tls_failed, "bad record"}, "nnnnnnnnnnn?nn"},
+      {"timed out", TimedOut{}, "nnnnnnnnnnn?nn"},
+      {"no SMTPUTF8", Unsupported{"SMTPUTF8"}, "FFFFFFFFFFFFFF"},
+      {"too large", Unsupported{"SIZE"}, "FFFFFFFFFFFFFF"},
+      {"no 8BITMIME", Unsupported{"8BITMIME"}, "FFFFFFFFFFFFFF"},
+      {"no STARTTLS", Unsupported{"STARTTLS"}, "nnnnnnnnnnnnnn"},
+      {"no AUTH", Unsupported{"AUTH", "x"}, "nnnnnnnnnnnnnn"},
+      {"no REQUIRETLS", Unsupported{"REQUIRETLS"}, "FFFFFFFFFFFFFF"},
+      {"no other extension", Unsupported{"LIMITS"}, "nnnnnnnnnnnnnn"},
   };
   for (const auto& c : cases) {
     CAPTURE(c.name);
@@ -112,6 +114,14 @@ TEST_CASE("judge: the sentence for people") {
        "5.6.7 the host does not support SMTPUTF8, which this message's addresses or headers need"},
       {{Stage::mail, Unsupported{"SIZE"}}, "5.3.4 the message is larger than the host takes"},
       {{Stage::ehlo, Unsupported{"STARTTLS"}}, "the host does not offer STARTTLS, which is required"},
+      {{Stage::starttls, Unsupported{"STARTTLS", "454 no certificate"}},
+       "the host refused STARTTLS, which is required: 454 no certificate"},
+      {{Stage::ehlo, Unsupported{"AUTH", "the session is not under TLS"}},
+       "the host cannot be authenticated to: the session is not under TLS"},
+      {{Stage::mail, Unsupported{"REQUIRETLS"}},
+       "5.7.30 the host does not offer REQUIRETLS, which this message demands"},
+      {{Stage::mail, Unsupported{"REQUIRETLS", "the session is not under TLS"}},
+       "5.7.10 this message demands verified TLS, and the session is not under TLS"},
   };
   for (const auto& c : cases) CHECK(judge(c.fact).detail == c.detail);
 }

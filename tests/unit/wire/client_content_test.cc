@@ -16,7 +16,7 @@ const Instant start_time{std::chrono::seconds(1000)};
 ClientSettings settings() {
   ClientSettings s;
   s.ehlo_name = "me";
-  s.tls = ClientSettings::Tls::none;
+  s.tls.level = TlsLevel::none;
   return s;
 }
 
@@ -45,7 +45,7 @@ struct Session {
 Transaction message(std::string content) {
   Transaction t;
   t.reverse_path = "s@x";
-  t.recipients = {"a@x"};
+  t.recipients = {{"a@x"}};
   t.body = std::make_shared<const Body>(std::move(content));
   return t;
 }
@@ -70,16 +70,17 @@ TEST_CASE("client dialog: parameters of MAIL") {
       {"250-8bitmime\r\n", false, true, "MAIL FROM:<s@x> BODY=8BITMIME\r\n", ""},
       {"", false, true, "MAIL FROM:<s@x>\r\n", ""},  // sent as it is
       {"250-SMTPUTF8\r\n", false, false, "MAIL FROM:<s@x>\r\n", ""},
-      {"250-SMTPUTF8\r\n", true, false, "MAIL FROM:<s@x> SMTPUTF8\r\n", ""},
+      {"250-SMTPUTF8\r\n", true, false, "MAIL FROM:<é@x> SMTPUTF8\r\n", ""},
       {"250-8BITMIME\r\n", true, true, "", "SMTPUTF8"},
       {"250-SMTPUTF8\r\n250-SIZE 5000\r\n250-8BITMIME\r\n", true, true,
-       "MAIL FROM:<s@x> SIZE=12 BODY=8BITMIME SMTPUTF8\r\n", ""},
+       "MAIL FROM:<é@x> SIZE=12 BODY=8BITMIME SMTPUTF8\r\n", ""},
   };
   for (const auto& c : cases) {
     CAPTURE(c.offered);
     Session session(c.offered);
     Transaction t = message("0123456789\r\n");
     t.smtputf8 = c.utf8;
+    if (c.utf8) t.reverse_path = "é@x";
     t.eight_bit = c.eight_bit;
     CHECK(session.start(std::move(t)) == c.sent);
     const auto result = session.dialog.take_result();
@@ -93,13 +94,115 @@ TEST_CASE("client dialog: parameters of MAIL") {
   }
 }
 
+TEST_CASE("client dialog: SMTPUTF8 that nothing needs is not asked for") {
+  const struct {
+    std::string_view name, from, to, content;
+    bool needed;
+  } cases[] = {
+      {"all ASCII", "s@x", "a@x", "Subject: x\r\n\r\nhello\r\n", false},
+      {"the body alone", "s@x", "a@x", "Subject: x\r\n\r\nh\xc3\xa9llo\r\n", false},
+      {"sender", "\xc3\xa9@x", "a@x", "Subject: x\r\n\r\nhello\r\n", true},
+      {"recipient", "s@x", "\xc3\xa9@x", "Subject: x\r\n\r\nhello\r\n", true},
+      {"header", "s@x", "a@x", "Subject: \xc3\xa9\r\n\r\nhello\r\n", true},
+  };
+  for (const auto& c : cases) {
+    for (const bool offered : {true, false}) {
+      CAPTURE(c.name);
+      Session session(offered ? "250-SMTPUTF8\r\n" : "");
+      Transaction t = message(std::string(c.content));
+      t.reverse_path = c.from;
+      t.recipients = {{std::string(c.to)}};
+      t.smtputf8 = true;
+      const std::string sent = session.start(std::move(t));
+      CHECK(sent.ends_with(" SMTPUTF8\r\n") == (c.needed && offered));
+      CHECK(sent.empty() == (c.needed && !offered));
+    }
+  }
+}
+
+TEST_CASE("client dialog: what is wanted of DSNs goes to hosts that offer DSN") {
+  const struct {
+    DsnReturn ret;
+    std::string_view id;
+    std::uint8_t notify;
+    std::string_view original, mail, rcpt;
+  } cases[] = {
+      {DsnReturn::unsaid, "", 0, "", "", ""},
+      {DsnReturn::full, "", notify_never, "", " RET=FULL", " NOTIFY=NEVER"},
+      {DsnReturn::headers, "QQ 1+1=2", notify_success, "rfc822;a+b@x", " RET=HDRS ENVID=QQ+201+2B1+3D2",
+       " NOTIFY=SUCCESS ORCPT=rfc822;a+2Bb@x"},
+      {DsnReturn::unsaid, "", notify_success | notify_failure | notify_delay, "", "",
+       " NOTIFY=SUCCESS,FAILURE,DELAY"},
+      {DsnReturn::unsaid, "", notify_delay, "x-1;y\r\nRSET", "", " NOTIFY=DELAY ORCPT=x-1;y+0D+0ARSET"},
+      {DsnReturn::unsaid, "\r\n", 0, "utf-8;\xc3\xa9+=\xf0\x9f\x90\x8c@x", " ENVID=+0D+0A",
+       " ORCPT=utf-8;\\x{E9}\\x{2B}\\x{3D}\\x{1F40C}@x"},
+      {DsnReturn::unsaid, "", 0, "utf-8;\xff\n@x", "", " ORCPT=utf-8;\\x{FF}\\x{A}@x"},
+      {DsnReturn::unsaid, "", 0, "no semicolon", "", ""},
+      {DsnReturn::unsaid, "", 0, ";a@x", "", ""},
+      {DsnReturn::unsaid, "", 0, "rfc 822;a@x", "", ""},
+      {DsnReturn::unsaid, "", 0, "rfc822;", "", ""},
+  };
+  for (const auto& c : cases) {
+    for (const bool offered : {true, false}) {
+      CAPTURE(c.original);
+      Session session(offered ? "250-PIPELINING\r\n250-DSN\r\n" : "250-PIPELINING\r\n");
+      Transaction t = message("x\r\n");
+      t.ret = c.ret;
+      t.id = c.id;
+      t.recipients = {{"a@x", c.notify, std::string(c.original)}};
+      const std::string mail(offered ? c.mail : ""), rcpt(offered ? c.rcpt : "");
+      CHECK(session.start(std::move(t)) ==
+            "MAIL FROM:<s@x>" + mail + "\r\nRCPT TO:<a@x>" + rcpt + "\r\nDATA\r\n");
+      session.say("250 ok\r\n250 ok\r\n354 go\r\n");
+      session.say("250 taken\r\n");
+      const auto result = session.dialog.take_result();
+      REQUIRE(result);
+      CHECK(result->dsn == offered);
+    }
+  }
+}
+
+TEST_CASE("client dialog: REQUIRETLS asks for verified TLS and a host that offers it") {
+  const TlsInfo anyone{"TLSv1.3", "x"}, named{"TLSv1.3", "x", TlsVerified::name},
+      dane{"TLSv1.3", "x", TlsVerified::dane};
+  const struct {
+    const TlsInfo* tls;
+    bool offered;
+    std::string_view sent, lacks;
+  } cases[] = {
+      {nullptr, true, "", "the session is not under TLS"},
+      {&anyone, true, "", "the host's certificate has not been verified"},
+      {&named, false, "", ""},
+      {&named, true, "MAIL FROM:<s@x> REQUIRETLS\r\n", ""},
+      {&dane, true, "MAIL FROM:<s@x> REQUIRETLS\r\n", ""},
+  };
+  for (const auto& c : cases) {
+    ClientDialog dialog(settings(), start_time);
+    dialog.on_open({"192.0.2.1", 25}, c.tls, start_time);
+    dialog.on_bytes("220 mx\r\n", start_time);
+    dialog.on_bytes(c.offered ? "250-mx\r\n250 requiretls\r\n" : "250 mx\r\n", start_time);
+    REQUIRE(dialog.ready());
+    dialog.output().take();
+    Transaction t = message("x\r\n");
+    t.require_tls = true;
+    dialog.start(std::move(t), start_time);
+    CHECK(dialog.output().take_text() == c.sent);
+    const auto result = dialog.take_result();
+    REQUIRE(result.has_value() == c.sent.empty());
+    if (!result) continue;
+    const auto& lack = std::get<Unsupported>(result->recipients[0].answer);
+    CHECK(lack.extension == "REQUIRETLS");
+    CHECK(lack.detail == c.lacks);
+  }
+}
+
 TEST_CASE("client dialog: a hundred recipients are one transaction") {
   Session session("250-PIPELINING\r\n");
   Transaction t = message("x\r\n");
   std::string wanted = "MAIL FROM:<s@x>\r\n", replies = "250 ok\r\n";
   t.recipients.clear();
   for (int i = 0; i < 100; ++i) {
-    t.recipients.push_back("r" + std::to_string(i) + "@x");
+    t.recipients.push_back({"r" + std::to_string(i) + "@x"});
     wanted += "RCPT TO:<r" + std::to_string(i) + "@x>\r\n";
     replies += i % 2 == 0 ? "250 ok\r\n" : "550 5.1.1 no\r\n";
   }
@@ -120,7 +223,7 @@ TEST_CASE("client dialog: the owner hears once when the content is about to end,
   std::string content;
   while (content.size() < 1500) content += "12345678\r\n";
   Transaction t = message(content);
-  t.recipients = {"a@x", "b@x", "c@x\r\n", "d@x"};
+  t.recipients = {{"a@x"}, {"b@x"}, {"c@x\r\n"}, {"d@x"}};
   std::vector<std::vector<std::size_t>> told;
   t.before_end = [&](std::span<const std::size_t> whom) { told.emplace_back(whom.begin(), whom.end()); };
   session.start(std::move(t));
@@ -227,9 +330,9 @@ TEST_CASE("client dialog: lost while the final dot still lay here is not in doub
 
 TEST_CASE("client dialog: whether TLS was on is part of the result") {
   ClientSettings s = settings();
-  s.tls = ClientSettings::Tls::opportunistic;
+  s.tls.level = TlsLevel::opportunistic;
   ClientDialog dialog(s, start_time);
-  const TlsInfo tls{"TLSv1.3", "x", false};
+  const TlsInfo tls{"TLSv1.3", "x"};
   dialog.on_open({"192.0.2.1", 465}, &tls, start_time);
   dialog.on_bytes("220 mx\r\n", start_time);
   dialog.on_bytes("250 mx\r\n", start_time);

@@ -457,7 +457,7 @@ const Case cases[] = {
 TEST_CASE("client dialog: transactions in lock-step, whole and cut at every byte") {
   for (const Case& c : cases) {
     Play how;
-    how.settings.tls = ClientSettings::Tls::none;
+    how.settings.tls.level = TlsLevel::none;
     expect(c.name, std::string(c.hello) + std::string(c.script), how);
   }
 }

@@ -30,9 +30,9 @@ std::string with_newlines(std::string text) {
 }
 
 std::string_view name_of(Stage stage) {
-  static constexpr std::string_view names[] = {"connect",   "greeting", "ehlo", "helo", "starttls",
-                                               "handshake", "mail",     "rcpt", "data", "content",
-                                               "final_dot", "rset",     "quit"};
+  static constexpr std::string_view names[] = {"connect",   "greeting",  "ehlo", "helo", "starttls",
+                                               "handshake", "auth",      "mail", "rcpt", "data",
+                                               "content",   "final_dot", "rset", "quit"};
   return names[static_cast<std::size_t>(stage)];
 }
 
@@ -46,7 +46,9 @@ std::string show(const Fact& fact) {
       return c.detail.empty() ? why : why + ", " + c.detail;
     }
     std::string operator()(const TimedOut&) const { return "timed out"; }
-    std::string operator()(const Unsupported& u) const { return "lacks " + u.extension; }
+    std::string operator()(const Unsupported& u) const {
+      return "lacks " + u.extension + (u.detail.empty() ? "" : ": " + u.detail);
+    }
   } text;
   return std::string(name_of(fact.stage)) + ": " + std::visit(text, fact.answer);
 }
@@ -81,7 +83,7 @@ class Player {
  private:
   void open() {
     if (std::exchange(opened_, true)) return;
-    const TlsInfo tls{"TLSv1.3", "x", false};
+    const TlsInfo tls{"TLSv1.3", "x"};
     dialog_.on_open({"192.0.2.1", 25}, how_.implicit_tls ? &tls : nullptr, now_);
     drive();
   }
@@ -108,7 +110,7 @@ class Player {
     if (verb == "closed") dialog_.on_closed({Closed::Why::end_of_file, ""}, now_);
     if (verb == "reset") dialog_.on_closed({Closed::Why::reset, "broken pipe"}, now_);
     if (verb == "refused") dialog_.on_closed({Closed::Why::connect_failed, "connection refused"}, now_);
-    if (verb == "tls" && rest.empty()) dialog_.on_tls({"TLSv1.3", "x", false}, now_);
+    if (verb == "tls" && rest.empty()) dialog_.on_tls({"TLSv1.3", "x"}, now_);
     if (verb == "tls" && !rest.empty()) dialog_.on_closed({Closed::Why::tls_failed, "bad record"}, now_);
     if (verb == "timeout") {
       const Instant deadline = dialog_.deadline();
@@ -133,7 +135,7 @@ class Player {
       else if (word == "8bit")
         t.eight_bit = true;
       else
-        t.recipients.push_back(with_newlines(word));
+        t.recipients.push_back({with_newlines(word)});
     }
     t.reverse_path = with_newlines(t.reverse_path);
     t.body = how_.body;

@@ -11,11 +11,11 @@ namespace {
 
 struct Case {
   std::string_view name;
-  ClientSettings::Tls tls;
+  TlsLevel tls;
   std::string_view script;
 };
 
-using enum ClientSettings::Tls;
+using enum TlsLevel;
 
 const Case cases[] = {
     {"nothing is said", none, R"(
@@ -212,14 +212,14 @@ const Case cases[] = {
         > timeout
         ! handshake: timed out
         = closed)"},
-    {"TLS required, not offered", required, R"(
+    {"TLS required, not offered", encrypt, R"(
         S: 220 mx
         C: EHLO me.example
         S: 250 mx
         C: QUIT
         ! ehlo: lacks STARTTLS
         = closed)"},
-    {"TLS required, host knows HELO alone", required, R"(
+    {"TLS required, host knows HELO alone", encrypt, R"(
         S: 220 mx
         C: EHLO me.example
         S: 502 what
@@ -228,7 +228,7 @@ const Case cases[] = {
         C: QUIT
         ! helo: lacks STARTTLS
         = closed)"},
-    {"TLS required, refused", required, R"(
+    {"TLS required, refused", encrypt, R"(
         S: 220 mx
         C: EHLO me.example
         S: 250-mx
@@ -236,9 +236,9 @@ const Case cases[] = {
         C: STARTTLS
         S: 454 4.7.0 no certificate
         C: QUIT
-        ! starttls: 454 4.7.0 no certificate
+        ! starttls: lacks STARTTLS: 454 4.7.0 no certificate
         = closed)"},
-    {"TLS required and given", required, R"(
+    {"TLS required and given", encrypt, R"(
         S: 220 mx
         C: EHLO me.example
         S: 250-mx
@@ -329,14 +329,15 @@ const Case cases[] = {
 TEST_CASE("client dialog: what a host can do outside transactions, whole and cut at every byte") {
   for (const Case& c : cases) {
     Play how;
-    how.settings.tls = c.tls;
+    how.settings.tls.level = c.tls;
     expect(c.name, c.script, how);
   }
 }
 
 TEST_CASE("client dialog: implicit TLS asks for no STARTTLS") {
   Play how;
-  how.settings.tls = required;
+  how.settings.tls.level = encrypt;
+  how.settings.tls.implicit = true;
   how.implicit_tls = true;
   expect("implicit", R"(
       S: 220 mx
@@ -345,6 +346,85 @@ TEST_CASE("client dialog: implicit TLS asks for no STARTTLS") {
       S: 250 STARTTLS
       = ready)",
          how);
+}
+
+TEST_CASE("client dialog: implicit TLS is not gone on with in clear, whatever the level") {
+  for (const TlsLevel level : {opportunistic, encrypt, verify, dane}) {
+    Play how;
+    how.settings.tls.level = level;
+    how.settings.tls.implicit = true;
+    expect("no TLS", R"(
+        > timeout
+        ! greeting: tls failed, TLS was to be there from the first byte
+        = closed)",
+           how);
+  }
+}
+
+TEST_CASE("client dialog: a failed handshake of implicit TLS is the handshake's") {
+  ClientSettings settings;
+  settings.tls.implicit = true;
+  ClientDialog dialog(settings, Instant());
+  dialog.on_closed({Closed::Why::tls_failed, "bad", TlsProblem::certificate_expired}, Instant());
+  REQUIRE(dialog.session_failure());
+  CHECK(dialog.session_failure()->stage == Stage::handshake);
+  CHECK(tls_problem(*dialog.session_failure()) == TlsProblem::certificate_expired);
+}
+
+TEST_CASE("client dialog: HELO alone") {
+  Play how;
+  how.settings.helo_only = true;
+  expect("helo", R"(
+      S: 220 mx
+      C: HELO me.example
+      S: 250-mx
+      S: 250 STARTTLS
+      = ready
+      > start s@x a@x
+      C: MAIL FROM:<s@x>)",
+         how);
+  how.settings.tls.level = encrypt;
+  expect("helo, TLS demanded", R"(
+      S: 220 mx
+      C: HELO me.example
+      S: 250 mx
+      C: QUIT
+      ! helo: lacks STARTTLS
+      = closed)",
+         how);
+}
+
+TEST_CASE("client dialog: who hangs up at EHLO may know HELO") {
+  const ClientSettings usual;
+  const Fact hung_up{Stage::ehlo, Closed{Closed::Why::end_of_file, ""}};
+  CHECK(may_know_helo(usual, hung_up, false));
+  CHECK(may_know_helo(usual, {Stage::ehlo, Closed{Closed::Why::reset, ""}}, false));
+  CHECK_FALSE(may_know_helo(usual, hung_up, true));
+  CHECK_FALSE(may_know_helo(usual, {Stage::ehlo, TimedOut{}}, false));
+  CHECK_FALSE(may_know_helo(usual, {Stage::ehlo, Reply{421, "", {}}}, false));
+  CHECK_FALSE(may_know_helo(usual, {Stage::greeting, Closed{}}, false));
+  ClientSettings other;
+  other.helo_only = true;
+  CHECK_FALSE(may_know_helo(other, hung_up, false));
+  other = {};
+  other.tls.level = encrypt;
+  CHECK_FALSE(may_know_helo(other, hung_up, false));
+  other = {};
+  other.auth = std::make_shared<const ClientAuth>();
+  CHECK_FALSE(may_know_helo(other, hung_up, false));
+}
+
+TEST_CASE("client dialog: what a failed session is in reports of TLS") {
+  CHECK(tls_problem({Stage::ehlo, Unsupported{"STARTTLS"}}) == TlsProblem::starttls_not_supported);
+  CHECK(tls_problem({Stage::starttls, Closed{}}) == TlsProblem::validation_failure);
+  CHECK(tls_problem({Stage::handshake, TimedOut{}}) == TlsProblem::validation_failure);
+  CHECK(tls_problem(
+            {Stage::handshake, Closed{Closed::Why::tls_failed, "", TlsProblem::certificate_host_mismatch}}) ==
+        TlsProblem::certificate_host_mismatch);
+  CHECK_FALSE(tls_problem({Stage::mail, Unsupported{"SIZE"}}));
+  CHECK_FALSE(tls_problem({Stage::connect, Closed{Closed::Why::connect_failed, ""}}));
+  CHECK(text(TlsProblem::certificate_host_mismatch) == "certificate-host-mismatch");
+  CHECK(text(TlsProblem::sts_webpki_invalid) == "sts-webpki-invalid");
 }
 
 TEST_CASE("client dialog: connecting has a deadline") {

@@ -21,7 +21,7 @@ ServerSettings sink_settings() {
 
 ScriptedServer::ScriptedServer(ServerSettings settings, bool implicit_tls)
     : dialog(std::make_shared<const ServerSettings>(std::move(settings)), *this) {
-  const TlsInfo tls{"TLSv1.3", "test", false};
+  const TlsInfo tls{"TLSv1.3", "test"};
   dialog.on_open({"192.0.2.1", 4000}, implicit_tls ? &tls : nullptr, now);
   pump();
 }
@@ -33,7 +33,7 @@ void ScriptedServer::feed(std::string_view bytes) {
 
 void ScriptedServer::handshake() {
   REQUIRE(dialog.wants() == Want::tls_handshake);
-  dialog.on_tls({"TLSv1.3", "test", false}, now);
+  dialog.on_tls({"TLSv1.3", "test"}, now);
   pump();
 }
 

@@ -131,7 +131,7 @@ TEST_CASE("server: a handshake that does not end is given up without a word in t
   server.pump();
   CHECK(server.said.empty());
   CHECK(server.dialog.wants() == Want::close);
-  server.dialog.on_tls({"TLSv1.3", "test", false}, server.now);  // late
+  server.dialog.on_tls({"TLSv1.3", "test"}, server.now);  // late
   CHECK(server.dialog.wants() == Want::close);
 }
 
