@@ -18,7 +18,6 @@ constexpr std::uint32_t most_lines = 5;
 struct Heard {
   std::vector<Reply> replies;
   std::string error;
-  friend bool operator==(const Heard&, const Heard&) = default;
 };
 
 void check(const Reply& reply) {
