@@ -52,7 +52,6 @@ class Owner {
     after();
     fuzz::promise(dialog_.wants() == Want::close && dialog_.finished() && dialog_.deadline() == never);
     fuzz::promise(!under_way_);
-    fuzz::promise(ever_ready_ || dialog_.session_failure().has_value());
     if (const auto& failure = dialog_.session_failure()) check(*failure);
   }
 
@@ -89,7 +88,6 @@ class Owner {
   }
 
   void start() {
-    ever_ready_ = true;
     // Nothing of a message in clear, or to somebody unproved, where that was forbidden.
     fuzz::promise(!settings_.tls.demands_tls() || dialog_.tls().has_value());
     if (++started_ > 3) return dialog_.quit(now_);
@@ -154,7 +152,7 @@ class Owner {
   Instant now_{};
   ClientSettings settings_;
   ClientDialog dialog_;
-  bool tls_ = false, ever_ready_ = false, under_way_ = false, told_ = false;
+  bool tls_ = false, under_way_ = false, told_ = false;
   int started_ = 0;
   char last_ = 0;
   std::set<std::size_t> undecided_;

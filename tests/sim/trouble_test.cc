@@ -272,7 +272,7 @@ TEST_CASE("an address that needs SMTPUTF8 fails at a host without it, and the co
   HostScript script;
   script.smtputf8 = false;
   auto& a = w.host("a.example", "192.0.2.1", script);
-  const auto id = w.submit_with({"r@a.example"}, [](wire::Envelope& e) { e.smtputf8 = true; });
+  const auto id = w.submit_with({"r\xc3\xa9@a.example"}, [](wire::Envelope& e) { e.smtputf8 = true; });
   const auto plain = w.submit({"r@a.example"});
   CHECK(w.run_until_done(1min));
   CHECK(w.recipient(id).status == Status::failed);
