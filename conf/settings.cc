@@ -96,7 +96,7 @@ void read_submission(Section s, Submission& submission) {
   s.number("errors", limits.errors, 1u, 1000u);
   s.number("errors_at_once", limits.errors_at_once, 0u, 1000u);
   s.duration("error_delay", limits.error_delay, Duration::zero(), minutes(1));
-  s.number("junk_commands", limits.junk_commands, 1u, many);
+  s.number("junk_commands", limits.junk_commands, 10u, many);  // a message takes up to five
   s.number("auth_failures", limits.auth_failures, 1u, 100u);
   s.duration("greeting_timeout", limits.greeting_timeout, seconds(1), hours(1));
   s.duration("command_timeout", limits.command_timeout, seconds(1), hours(1));
@@ -106,6 +106,7 @@ void read_submission(Section s, Submission& submission) {
   s.duration("rate_grace", limits.rate_grace, seconds(1), hours(1));
   s.duration("pressed_timeout", limits.pressed_timeout, seconds(1), hours(1));
   s.number("pressed_errors", limits.pressed_errors, 0u, 1000u);
+  s.number("pressed_rate", limits.pressed_rate, 1u, 1'000'000'000u);
 }
 
 void read_inbound(Section s, Inbound& inbound) {

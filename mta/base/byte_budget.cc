@@ -22,15 +22,19 @@ bool ByteBudget::Share::grow_to(std::uint64_t bytes) {
 }
 
 void ByteBudget::press(std::uint64_t used) {
-  if (used <= limit_ / 2 || pressed_.exchange(true, std::memory_order_relaxed)) return;
+  if (used <= limit_ / 2 || pressed_.exchange(true)) return;
+  if (used_.load() <= limit_ / 2) {  // it has become free in this moment, and nobody may come to say so
+    pressed_.store(false);
+    return;
+  }
   if (on_pressed_) on_pressed_();
 }
 
 void ByteBudget::Share::release() {
   const std::uint64_t bytes = std::exchange(bytes_, 0);
   if (of_ == nullptr || bytes == 0) return;
-  const std::uint64_t left = of_->used_.fetch_sub(bytes, std::memory_order_relaxed) - bytes;
-  if (left <= of_->limit_ / 2) of_->pressed_.store(false, std::memory_order_relaxed);
+  const std::uint64_t left = of_->used_.fetch_sub(bytes) - bytes;
+  if (left <= of_->limit_ / 2) of_->pressed_.store(false);
 }
 
 }  // namespace relay

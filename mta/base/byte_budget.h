@@ -1,7 +1,7 @@
 // ByteBudget: an amount of memory that many sessions, on any thread, hold shares of.
 //
-// The last quarter is kept for small shares: who waits slowly for much can keep others from sending much, but
-// never all from sending at all. No locks; a Share belongs to one thread at a time, and the budget outlives
+// The last quarter is kept for small shares, so that few large ones do not keep out the many that are small.
+// No locks; a Share belongs to one thread at a time, and the budget outlives
 // its shares.
 #pragma once
 #include <atomic>

@@ -65,11 +65,12 @@ class Admission {
   // Null if all places are taken.
   std::unique_ptr<Place> enter();
   std::uint32_t sessions() const { return sessions_.load(std::memory_order_relaxed); }
-  // Sessions or their content are near the limit: clients should not be waited for as long as usual.
-  bool pressed() const { return pressed_.load(std::memory_order_relaxed) || content_.pressed(); }
+  // Sessions are near their limit: those there are should not be waited for as long as usual.
+  bool pressed() const { return pressed_.load(std::memory_order_relaxed); }
   ByteBudget& content() { return content_; }
   const ByteBudget& content() const { return content_; }
-  // `told` is called when pressed() has become true, on the thread that brought it about. Before any enter().
+  // `told` is called when pressed() or content().pressed() has become true, on the thread that brought it
+  // about. Before any enter().
   void on_pressed(std::function<void()> told) { told_.push_back(std::move(told)); }
   const AdmissionLimits& limits() const { return limits_; }
 

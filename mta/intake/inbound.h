@@ -47,7 +47,7 @@ class InboundPolicy final : public wire::ServerPolicy {
  public:
   InboundPolicy(Inbound& inbound, Admission& admission) : inbound_(inbound), admission_(admission) {}
   bool pressed() const override { return admission_.pressed(); }
-  ByteBudget* content() override { return &admission_.content(); }
+  ByteBudget* content() const override { return &admission_.content(); }
   std::optional<wire::Reply> on_rcpt(const wire::Identity* who, const wire::Envelope& so_far,
                                      const std::string& address) override;
 

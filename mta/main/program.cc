@@ -1,5 +1,6 @@
 #include "mta/main/program.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -58,10 +59,12 @@ Places places_within(std::uint64_t descriptors, const conf::Config& config, std:
 
 void say_when_pressed(std::string_view name, Admission& places) {
   places.on_pressed([name, &places] {
-    log::warn(
-        "{}: near a limit, clients are waited for less: {} of {} sessions, {} of {} bytes of content under "
-        "way",
-        name, places.sessions(), places.limits().sessions, places.content().used(), places.content().limit());
+    const std::uint64_t content = places.content().used();
+    log::warn("{}: near a limit, clients are waited for less: {} of {} sessions{}", name, places.sessions(),
+              places.limits().sessions,
+              content > 0
+                  ? fmt::format(", {} of {} bytes of content under way", content, places.content().limit())
+                  : "");
   });
 }
 

@@ -17,7 +17,7 @@ class SubmissionPolicy final : public wire::ServerPolicy {
   SubmissionPolicy(intake::Intake& intake, Admission& admission, const Loop& loop)
       : intake_(intake), admission_(admission), loop_(loop) {}
   bool pressed() const override { return admission_.pressed(); }
-  ByteBudget* content() override { return &admission_.content(); }
+  ByteBudget* content() const override { return &admission_.content(); }
   wire::Allowance allowance(const wire::Identity* who, const wire::ServerLimits& limits) override;
   std::optional<wire::Reply> on_mail(const wire::Identity* who, const wire::MailFrom& mail) override;
   // After a key has been shown: whether it may be used from there.

@@ -46,7 +46,7 @@ class DataDecoder::Ahead {
 // What the segment under way has room for is counted, not what is in it.
 bool DataDecoder::has_room() {
   const std::uint64_t step = size_ > segment_bytes / 4 ? segment_bytes : segment_bytes / 16;
-  return share_.grow_to((size_ + step - 1) / step * step);
+  return share_.grow_to(std::min((size_ + step - 1) / step * step, std::max(size_, limit_)));
 }
 
 void DataDecoder::drop() {

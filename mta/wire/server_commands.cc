@@ -50,6 +50,7 @@ void ServerDialog::Impl::on_command(std::string_view line, Instant now) {
                  [&](Fault& c) { say(c.reply); },
              },
              command);
+  if (state == State::command) await_command(now);  // it may have begun or ended a transaction
 }
 
 // Commands that do nothing for a message, and those that begin one: one each is what a message takes, and a
@@ -61,6 +62,11 @@ bool ServerDialog::Impl::too_much_junk(const Command& command) {
                        std::holds_alternative<Help>(command) || std::holds_alternative<Ehlo>(command) ||
                        std::holds_alternative<MailFrom>(command) || std::holds_alternative<Auth>(command);
   if (!is_junk || ++junk <= limits().junk_commands) return false;
+  // What a client would take for a refusal of its message or its password is none.
+  if (std::holds_alternative<MailFrom>(command) || std::holds_alternative<Auth>(command)) {
+    close_with(421, "4.7.0", settings->host_name + " Too many commands without a message accepted, closing");
+    return true;
+  }
   if (std::holds_alternative<Rset>(command) || std::holds_alternative<Ehlo>(command)) reset_transaction();
   say(550, "5.7.0", "Too many commands without a message");
   return true;

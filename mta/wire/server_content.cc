@@ -21,8 +21,11 @@ ServerDialog::Impl::Pace ServerDialog::Impl::begin_pace(Instant ends, Instant no
 }
 
 void ServerDialog::Impl::on_content(Pace& pace, std::size_t bytes, Instant now) {
-  const Duration worth = Duration(std::chrono::seconds(1)) * bytes / limits().least_rate;
-  const Instant patience = now + limits().data_timeout;
+  const bool pressed = content_pressed();
+  const std::uint32_t rate =
+      pressed ? std::max(limits().least_rate, limits().pressed_rate) : limits().least_rate;
+  const Duration worth = Duration(std::chrono::seconds(1)) * bytes / rate;
+  const Instant patience = now + (pressed ? limits().pressed_timeout : limits().data_timeout);
   pace.bought = std::min(pace.bought + worth, std::max(patience, pace.grace_ends));
   wait(now, std::min({pace.bought, patience, pace.ends}));
 }

@@ -44,9 +44,19 @@ void ServerDialog::Impl::end() {
 void ServerDialog::Impl::rest(Instant now) {
   if (state == State::closed || state == State::slowed) return;
   state = State::command;
+  await_command(now);
+  if (going_down) close_with(421, "4.3.2", settings->host_name + " Shutting down");
+}
+
+void ServerDialog::Impl::await_command(Instant now) {
   wait(now, now + limits().command_timeout);
   if (in_transaction) deadline = std::min(deadline, transaction_ends);
-  if (going_down) close_with(421, "4.3.2", settings->host_name + " Shutting down");
+}
+
+// Only of those who hold content: that nobody else waits longer frees none of it.
+bool ServerDialog::Impl::content_pressed() const {
+  const ByteBudget* budget = policy.content();
+  return incoming && budget != nullptr && budget->pressed();
 }
 
 void ServerDialog::Impl::reset_transaction() {
@@ -126,7 +136,8 @@ const PeerInfo& ServerDialog::peer() const { return impl_->peer; }
 
 Instant ServerDialog::deadline() const {
   const Impl& d = *impl_;
-  if (d.deadline == never || d.state == State::slowed || !d.policy.pressed()) return d.deadline;
+  const bool pressed = d.policy.pressed() || d.content_pressed();
+  if (d.deadline == never || d.state == State::slowed || !pressed) return d.deadline;
   return std::min(d.deadline, d.since + d.limits().pressed_timeout);
 }
 

@@ -69,6 +69,8 @@ struct ServerDialog::Impl {
   void close_with(int code, const char* enhanced, std::string text);
   void end();
   void rest(Instant now);  // back to `command`, and its deadline
+  void await_command(Instant now);
+  bool content_pressed() const;
   void wait(Instant now, Instant until) {
     since = now;
     deadline = until;

@@ -38,8 +38,9 @@ class ServerPolicy {
   // Whether sessions are near their limit: then deadlines and what is forgiven shrink. A session hears of a
   // change when its deadline is next asked for.
   virtual bool pressed() const { return false; }
-  // What all content under way shares; null is no limit. Outlives the dialog.
-  virtual ByteBudget* content() { return nullptr; }
+  // What all content under way shares; null is no limit. While it is pressed, content must come faster and is
+  // waited for less. Outlives the dialog.
+  virtual ByteBudget* content() const { return nullptr; }
   // Asked for EHLO's reply and at MAIL.
   virtual Allowance allowance(const Identity*, const ServerLimits& limits) {
     return {limits.message_bytes, limits.recipients};

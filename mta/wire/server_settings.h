@@ -26,8 +26,9 @@ struct ServerLimits {
   std::uint32_t errors = 20;
   std::uint32_t errors_at_once = 10;
   Duration error_delay = std::chrono::seconds(1);
-  // NOOP, RSET, VRFY, HELP, EHLO and the like without a message accepted between them; each further one is an
-  // error. A client that keeps its connection open by NOOP every half minute may do so for an hour.
+  // NOOP, RSET, VRFY, HELP, EHLO, AUTH, MAIL and the like without a message accepted between them; each
+  // further one is an error, or the end if it is MAIL or AUTH. A client that keeps its connection open by
+  // NOOP every half minute may do so for an hour.
   std::uint32_t junk_commands = 120;
   std::uint32_t auth_failures = 3;  // a session, before 421
   Duration greeting_timeout =
@@ -45,6 +46,9 @@ struct ServerLimits {
   // Under pressure (ServerPolicy::pressed): for every wait for the client, and in place of `errors`.
   Duration pressed_timeout = std::chrono::seconds(10);
   std::uint32_t pressed_errors = 2;
+  // While memory for content is short (ServerPolicy::content), in place of `least_rate`; and only a pressed
+  // timeout's worth of time is then ever in store. Who holds much for long gives way.
+  std::uint32_t pressed_rate = 5000;
 };
 
 // A bare CR or LF in a message.

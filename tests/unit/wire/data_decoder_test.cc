@@ -289,3 +289,15 @@ TEST_CASE("data_decoder: content that the budget has no room for is dropped, and
     CHECK(budget.used() > 0);
   }
 }
+
+TEST_CASE("data_decoder: a message up to the limit has room if the budget allows for that much") {
+  constexpr std::uint64_t limit = 25'000'000;
+  relay::ByteBudget budget((limit + 2) / 3 * 4);
+  REQUIRE(relay::ByteBudget::for_one(budget.limit()) >= limit);
+  DataDecoder decoder(limit, DataDecoder::Framing::chunks, &budget);
+  const std::string line = std::string(998, 'x') + "\r\n";
+  for (std::uint64_t i = 0; i < limit / line.size(); ++i) decoder.feed(line);
+  decoder.finish();
+  CHECK_FALSE(decoder.no_room());
+  CHECK(decoder.take()->size() == limit);
+}

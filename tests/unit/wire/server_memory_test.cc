@@ -81,3 +81,31 @@ TEST_CASE("server: when large messages have taken all they may, small ones still
   s.hear("EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n");
   CHECK(s.hear(times(100, large) + ".\r\n") == "250 2.0.0 Taken\r\n");
 }
+
+TEST_CASE("server: while memory is short content must come faster, and others are waited for as ever") {
+  using std::chrono::seconds;
+  Short s;
+  ServerLimits limits = Short::settings().limits;
+  ScriptedServer idle(Short::settings());
+  idle.memory = &s.budget;
+  s.hear("EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n" + times(500, large));
+  CHECK(s.server.dialog.deadline() == s.server.now + limits.data_timeout);
+  REQUIRE(s.others.grow_to(5 * MiB));
+  ByteBudget::Share third(&s.budget);
+  REQUIRE_FALSE(third.grow_to(2 * MiB));
+  REQUIRE(s.budget.pressed());
+  CHECK(idle.dialog.deadline() == idle.now + limits.greeting_timeout);
+  CHECK(s.server.dialog.deadline() == s.server.now + limits.pressed_timeout);
+  s.server.now += seconds(35);  // the grace is over; what was in store is not
+  s.hear("x");
+  CHECK(s.server.dialog.deadline() <= s.server.now + limits.pressed_timeout);
+  const Instant bought = s.server.dialog.deadline();
+  s.server.now += seconds(1);
+  s.hear(std::string(2500, 'x'));
+  CHECK(s.server.dialog.deadline() == bought + std::chrono::milliseconds(500));
+  s.others.release();
+  CHECK_FALSE(s.budget.pressed());
+  s.hear("\r\n");
+  CHECK(s.server.dialog.deadline() > s.server.now + seconds(9));
+  CHECK(s.hear(".\r\n") == "250 2.0.0 Taken\r\n");
+}

@@ -17,7 +17,7 @@ void Model::act(Act what, const std::string& content) {
   const bool begins =
       what == Act::mail || what == Act::mail_too_large || what == Act::auth || what == Act::auth_wrong;
   if ((resets || what == Act::noop || (begins && !parameter_after_helo)) && ++junk_ > max_junk)
-    return say(550);
+    return begins ? close(421) : say(550);
   switch (what) {
     case Act::ehlo:
     case Act::helo: hello_ = true, extended_ = what == Act::ehlo; return say(250);

@@ -30,7 +30,7 @@ class ScriptedServer final : public ServerPolicy {
   void pump();  // answers what is asked, gathers output
 
   bool pressed() const override { return under_pressure; }
-  ByteBudget* content() override { return memory; }
+  ByteBudget* content() const override { return memory; }
   Allowance allowance(const Identity* who, const ServerLimits& limits) override;
   std::optional<Reply> on_mail(const Identity* who, const MailFrom& mail) override;
   std::optional<Reply> on_rcpt(const Identity* who, const Envelope& so_far,

@@ -123,6 +123,15 @@ TEST_CASE("server: a message has a deadline as a whole, and a rate it must come 
     server.feed("\r\n.\r\n");
     CHECK(server.taken.size() == 1);
   }
+  SUBCASE("what is taken back has no deadline any more") {
+    ScriptedServer server(settings);
+    server.feed("EHLO x\r\nMAIL FROM:<a@b.test>\r\n");
+    server.now += minutes(29);
+    server.feed("RSET\r\n");
+    CHECK(server.dialog.deadline() == server.now + minutes(5));
+    server.feed("MAIL FROM:<a@b.test>\r\n");
+    CHECK(server.dialog.deadline() == server.now + minutes(5));
+  }
   SUBCASE("but not for ever") {
     ScriptedServer server(settings);
     server.feed(to_data);
