@@ -14,25 +14,41 @@ std::vector<Later::Entry>& Later::own() {
   return *entries_;
 }
 
-void Later::add(const MessageId& id, WallTime since) {
-  auto& entries = own();
-  const Entry entry{since, id};
-  const auto place = std::lower_bound(entries.begin(), entries.end(), entry, std::greater<>());
-  if (place != entries.end() && *place == entry) return;
-  entries.insert(place, entry);
+void Later::leave_to_others(const Entry& entry) {
+  others_at_ = others_from_ ? std::min(others_at_, entry.since) : entry.since;
+  others_from_ = others_from_ ? std::min(*others_from_, entry.id) : entry.id;
+}
+
+// What is in order is a heap.
+void Later::make_room() {
+  auto& entries = *entries_;
+  std::ranges::sort(entries);
+  const auto twice = std::ranges::unique(entries);
+  entries.erase(twice.begin(), twice.end());
   if (entries.size() <= most_) return;
-  const Entry latest = entries.front();
-  entries.erase(entries.begin());
-  others_at_ = others_from_ ? std::min(others_at_, latest.since) : latest.since;
-  others_from_ = others_from_ ? std::min(*others_from_, latest.id) : latest.id;
+  const auto rest = entries.begin() + static_cast<std::ptrdiff_t>(most_);
+  std::for_each(rest, entries.end(), [this](const Entry& entry) { leave_to_others(entry); });
+  entries.erase(rest, entries.end());
+}
+
+void Later::add(const MessageId& id, WallTime since) {
+  const Entry entry{since, id};
+  if (others_from_ && since >= others_at_) return leave_to_others(entry);
+  auto& entries = own();
+  entries.push_back(entry);
+  std::ranges::push_heap(entries, std::greater<>());
+  if (entries.size() >= 2 * most_) make_room();
 }
 
 std::optional<MessageId> Later::take(WallTime before) {
-  if (!entries_ || entries_->empty() || entries_->back().since >= before) return std::nullopt;
+  if (!entries_ || entries_->empty() || entries_->front().since >= before) return std::nullopt;
   auto& entries = own();
-  const MessageId id = entries.back().id;
-  entries.pop_back();
-  return id;
+  const Entry first = entries.front();
+  while (!entries.empty() && entries.front() == first) {
+    std::ranges::pop_heap(entries, std::greater<>());
+    entries.pop_back();
+  }
+  return first.id;
 }
 
 std::optional<MessageId> Later::look_from(WallTime before) {

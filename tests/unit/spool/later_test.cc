@@ -41,6 +41,19 @@ TEST_CASE(
   CHECK_FALSE(later.look_from(at(1000)).has_value());
 }
 
+// Ids rise, and with them the times, as a plan of a bulk sender goes: each is later than all before.
+TEST_CASE("many more than there is room for, in the order in which purge comes to them, and all twice") {
+  constexpr std::uint32_t messages = 200'000;
+  Later later;
+  for (int round = 0; round < 2; ++round)
+    for (std::uint32_t n = 0; n < messages; ++n) later.add(id(n), at(n));
+  std::uint32_t taken = 0;
+  while (const auto due = later.take(at(messages))) REQUIRE(*due == id(taken++));
+  CHECK(taken >= Later::usual_most);
+  CHECK_FALSE(later.look_from(at(taken)).has_value());
+  CHECK(later.look_from(at(taken + 1)) == id(taken));
+}
+
 // As purge does it, over a table of many messages.
 TEST_CASE("however many there are, each is come to in its time, for a bounded number of looks") {
   constexpr std::uint32_t messages = 2000, most = 100;
