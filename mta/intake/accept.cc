@@ -188,6 +188,12 @@ Refusal for_want_of_storage(Refused reason) {
   }
 }
 
+// What waits holds its content; see Once::most_waiting.
+Refusal too_many_at_once() {
+  return {Refused::busy,
+          reply(452, "4.3.1", "Too many messages with this idempotency key are under way, try again later")};
+}
+
 }  // namespace
 
 std::string_view text(Refused reason) {
@@ -327,24 +333,34 @@ struct Intake::Pending {
   Answer done;
 };
 
-// The look into the store comes after nobody else is under way with the key: whoever was has been committed.
+void Intake::answer_again(Pending& pending, const Accepted& first) {
+  log::info("answered again message={} account={}: it has come before with its idempotency key",
+            first.id.text(), pending.message->account.value);
+  add(repeated_, 1);
+  pending.done(first);
+}
+
 void Intake::accept_once(const std::shared_ptr<Pending>& pending) {
   const spool::Message& message = *pending->message;
-  const auto answer_again = [this](Pending& p, const Accepted& first) {
-    log::info("answered again message={} account={}: it has come before with its idempotency key",
-              first.id.text(), p.message->account.value);
-    add(repeated_, 1);
-    p.done(first);
-  };
-  Once::Ended ended = [this, pending, answer_again](std::optional<Accepted> first) {
-    if (first)
+  Once::Ended ended = [this, pending](std::variant<Accepted, Once::Turn> end) {
+    if (const auto* first = std::get_if<Accepted>(&end))
       answer_again(*pending, *first);
     else
-      accept_once(pending);
+      accept_in_turn(pending, std::move(std::get<Once::Turn>(end)));
   };
   const std::string name = message.account.value + (message.sandbox ? '\1' : '\0') + message.idempotency_key;
-  auto turn = once_.begin(name, pending->home, ended);
-  if (!turn) return;
+  auto begun = once_.begin(name, pending->home, ended);
+  if (auto* turn = std::get_if<Once::Turn>(&begun)) return accept_in_turn(pending, std::move(*turn));
+  if (std::holds_alternative<Once::Waits>(begun)) return;
+  auto refused = counted(too_many_at_once(), {message.account.value, message.key.value});
+  pending->home.post([pending, refused = std::move(*refused)]() mutable {
+    pending->done(std::unexpected(std::move(refused)));
+  });
+}
+
+// The look into the store comes after nobody else is under way with the key: whoever was has been committed.
+void Intake::accept_in_turn(const std::shared_ptr<Pending>& pending, Once::Turn turn) {
+  const spool::Message& message = *pending->message;
   const auto known = store_.find_by_key(message.idempotency());
   if (!known) {
     log::error("not accepted account={}: whether its idempotency key is known cannot be read: {}",
@@ -355,12 +371,12 @@ void Intake::accept_once(const std::shared_ptr<Pending>& pending) {
   }
   if (*known && message.accepted - (*known)->time() < settings_.idempotency_window) {
     const Accepted first{**known, (*known)->time()};
-    turn->accepted(first);
-    return pending->home.post([pending, first, answer_again] { answer_again(*pending, first); });
+    turn.accepted(first);
+    return pending->home.post([this, pending, first] { answer_again(*pending, first); });
   }
   pending->key->repeats->came(pending->home.now());
   commit(pending->message, pending->key, pending->home,
-         [pending, turn = std::move(turn)](AcceptResult result) mutable {
+         [pending, turn = std::optional(std::move(turn))](AcceptResult result) mutable {
            if (result) turn->accepted(*result);
            turn.reset();
            pending->done(std::move(result));
@@ -370,8 +386,10 @@ void Intake::accept_once(const std::shared_ptr<Pending>& pending) {
 // What is taken of the key's rate and day for the message is given back unless it is stored.
 void Intake::commit(spool::MessagePtr message, KeyPtr key, Loop& home, Answer done) {
   const spool::KeyPolicy& policy = key->key.policy;
-  if (const auto over = key->use->take(policy, home.now(), message->accepted)) {
-    auto refused = counted(over_limit(policy, *over), {message->account.value, message->key.value});
+  const auto taken_on = key->use->take(policy, home.now(), message->accepted);
+  if (!taken_on) {
+    auto refused =
+        counted(over_limit(policy, taken_on.error()), {message->account.value, message->key.value});
     return home.post([done = std::move(done), refused = std::move(*refused)]() mutable {
       done(std::unexpected(std::move(refused)));
     });
@@ -379,12 +397,12 @@ void Intake::commit(spool::MessagePtr message, KeyPtr key, Loop& home, Answer do
   // The callback is shared: it is called by the completion, or here if the writer's queue is full.
   auto answer = std::make_shared<Answer>(std::move(done));
   bool taken = writer_.submit(operation_for(message, policy.daily > 0), home,
-                              [this, message, key, answer](const Result<void>& committed) {
-                                if (!committed) key->use->give_back(key->key.policy, message->accepted);
+                              [this, message, key, answer, day = *taken_on](const Result<void>& committed) {
+                                if (!committed) key->use->give_back(key->key.policy, day);
                                 on_committed(message, committed, *answer);
                               });
   if (taken) return;
-  key->use->give_back(policy, message->accepted);
+  key->use->give_back(policy, *taken_on);
   refuse(Refused::busy);
   log::warn("refused message={}: too much mail waits for the disk", message->id.text());
   home.post([answer] { (*answer)(std::unexpected(for_want_of_storage(Refused::busy))); });

@@ -5,10 +5,10 @@
 // an id, commits the message with all its recipients, and only then answers and hands it to the queue. The
 // rest of the content passes byte for byte. A message of the sandbox is committed as delivered and handed to
 // nobody. One with an idempotency key that its account has used within the window is answered with the id of
-// the message that had it; if that is being committed, then when it is. A key's rate and day are asked after
-// that, so that a message that was accepted is never refused for them when it comes again. May be called on
-// any loop; `done` runs on that loop, never inside the call. Refusals are data: code and sentence, for SMTP
-// as they are, for HTTP by code.
+// the message that had it; if that is being committed, then when it is, unless too many wait for it. A key's
+// rate and day are asked after that, so that a message that was accepted is never refused for them when it
+// comes again. May be called on any loop; `done` runs on that loop, never inside the call. Refusals are data:
+// code and sentence, for SMTP as they are, for HTTP by code.
 #pragma once
 #include <array>
 #include <atomic>
@@ -104,6 +104,8 @@ class Intake {
   std::optional<Refusal> check_policy(const KnownKey& key, const Submission& submission) const;
   struct Pending;  // a message with an idempotency key
   void accept_once(const std::shared_ptr<Pending>& pending);
+  void accept_in_turn(const std::shared_ptr<Pending>& pending, Once::Turn turn);
+  void answer_again(Pending& pending, const Accepted& first);
   void commit(spool::MessagePtr message, KeyPtr key, Loop& home, Answer done);
   void on_committed(const spool::MessagePtr& message, const Result<void>& committed, Answer& done);
   IntakeSettings settings_;

@@ -40,12 +40,15 @@ std::optional<KeyUse::Over> KeyUse::over(const spool::KeyPolicy& policy, Instant
   return std::nullopt;
 }
 
-std::optional<KeyUse::Over> KeyUse::take(const spool::KeyPolicy& policy, Instant now, WallTime wall) {
+std::expected<spool::UtcDay, KeyUse::Over> KeyUse::take(const spool::KeyPolicy& policy, Instant now,
+                                                        WallTime wall) {
   if (policy.rate > 0)
-    if (auto over = take_rate(policy, now)) return over;
-  if (policy.daily == 0 || take_day(policy, spool::day_of(wall))) return std::nullopt;
+    if (auto over = take_rate(policy, now)) return std::unexpected(*over);
+  const spool::UtcDay day = spool::day_of(wall);
+  if (policy.daily == 0) return day;
+  if (const auto counted = take_day(policy, day)) return *counted;
   if (policy.rate > 0) give_back_rate(policy);
-  return day_is_full(wall);
+  return std::unexpected(day_is_full(wall));
 }
 
 std::optional<KeyUse::Over> KeyUse::take_rate(const spool::KeyPolicy& policy, Instant now) {
@@ -59,13 +62,14 @@ std::optional<KeyUse::Over> KeyUse::take_rate(const spool::KeyPolicy& policy, In
   }
 }
 
-bool KeyUse::take_day(const spool::KeyPolicy& policy, spool::UtcDay day) {
+std::optional<spool::UtcDay> KeyUse::take_day(const spool::KeyPolicy& policy, spool::UtcDay day) {
   std::uint64_t packed = day_.load(std::memory_order_relaxed);
   for (;;) {
     const std::uint64_t count = count_on(packed, day);
-    if (count >= policy.daily) return false;
+    if (count >= policy.daily) return std::nullopt;
     const spool::UtcDay counted = spool::day_to_count_on(day_of(packed), day);
-    if (day_.compare_exchange_weak(packed, pack(counted, count + 1), std::memory_order_relaxed)) return true;
+    if (day_.compare_exchange_weak(packed, pack(counted, count + 1), std::memory_order_relaxed))
+      return counted;
   }
 }
 
@@ -73,12 +77,11 @@ void KeyUse::give_back_rate(const spool::KeyPolicy& policy) {
   full_.fetch_sub(interval(policy), std::memory_order_relaxed);
 }
 
-void KeyUse::give_back(const spool::KeyPolicy& policy, WallTime taken) {
+void KeyUse::give_back(const spool::KeyPolicy& policy, spool::UtcDay counted) {
   if (policy.rate > 0) give_back_rate(policy);
   if (policy.daily == 0) return;
-  const spool::UtcDay day = spool::day_of(taken);
   std::uint64_t packed = day_.load(std::memory_order_relaxed);
-  while (day_of(packed) == day && (packed & count_mask) > 0)
+  while (day_of(packed) == counted && (packed & count_mask) > 0)
     if (day_.compare_exchange_weak(packed, packed - 1, std::memory_order_relaxed)) return;
 }
 

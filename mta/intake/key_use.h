@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <expected>
 #include <optional>
 
 #include "spool/types.h"
@@ -25,9 +26,9 @@ class KeyUse {
   };
   // Whether one more would be over a limit now.
   std::optional<Over> over(const spool::KeyPolicy& policy, Instant now, WallTime wall) const;
-  // Its share of both, or of neither.
-  std::optional<Over> take(const spool::KeyPolicy& policy, Instant now, WallTime wall);
-  void give_back(const spool::KeyPolicy& policy, WallTime taken);
+  // Its share of both, or of neither; the day on which it counts is the answer, and what give_back() needs.
+  std::expected<spool::UtcDay, Over> take(const spool::KeyPolicy& policy, Instant now, WallTime wall);
+  void give_back(const spool::KeyPolicy& policy, spool::UtcDay counted);
   void forget_rate() { full_.store(long_ago, std::memory_order_relaxed); }  // it has been changed
   std::uint64_t sent(spool::UtcDay day) const;
 
@@ -45,7 +46,7 @@ class KeyUse {
     return day_of(packed) == spool::day_to_count_on(day_of(packed), day) ? packed & count_mask : 0;
   }
   std::optional<Over> take_rate(const spool::KeyPolicy& policy, Instant now);
-  bool take_day(const spool::KeyPolicy& policy, spool::UtcDay day);
+  std::optional<spool::UtcDay> take_day(const spool::KeyPolicy& policy, spool::UtcDay day);
   void give_back_rate(const spool::KeyPolicy& policy);
 
   std::atomic<std::int64_t> full_{long_ago};  // of Instant, ns

@@ -1,8 +1,8 @@
 #include "mta/intake/once.h"
 
+#include <deque>
 #include <mutex>
 #include <unordered_map>
-#include <vector>
 
 namespace relay::intake {
 
@@ -12,30 +12,45 @@ struct Once::State {
     Ended ended;
   };
   std::mutex mutex;
-  std::unordered_map<std::string, std::vector<Waiter>> under_way;
+  std::unordered_map<std::string, std::deque<Waiter>> under_way;
+
+  // All that wait for the key, and it is nobody's then; or the first of them, and it stays taken if there is
+  // one.
+  std::deque<Waiter> next(const std::string& key, bool all) {
+    const std::lock_guard lock(mutex);
+    const auto found = under_way.find(key);
+    std::deque<Waiter> next;
+    if (all || found->second.empty()) {
+      next = std::move(found->second);
+      under_way.erase(found);
+    } else {
+      next.push_back(std::move(found->second.front()));
+      found->second.pop_front();
+    }
+    return next;
+  }
 };
 
 Once::Once() : state_(std::make_shared<State>()) {}
 
-std::optional<Once::Turn> Once::begin(const std::string& key, Executor& home, Ended& ended) {
+std::variant<Once::Turn, Once::Waits, Once::TooMany> Once::begin(const std::string& key, Executor& home,
+                                                                 Ended& ended) {
   const std::lock_guard lock(state_->mutex);
   auto [waiters, first] = state_->under_way.try_emplace(key);
   if (first) return Turn(state_, key);
+  if (waiters->second.size() >= most_waiting) return TooMany{};
   waiters->second.push_back({&home, std::move(ended)});
-  return std::nullopt;
+  return Waits{};
 }
 
 Once::Turn::~Turn() {
   const auto state = of_.lock();  // nothing: it has been moved from, or the Once is gone
   if (!state) return;
-  std::vector<State::Waiter> waiters;
-  {
-    const std::lock_guard lock(state->mutex);
-    auto found = state->under_way.extract(key_);
-    waiters = std::move(found.mapped());
+  for (State::Waiter& waiter : state->next(key_, accepted_.has_value())) {
+    std::variant<Accepted, Turn> end = accepted_ ? std::variant<Accepted, Turn>(*accepted_) : Turn(of_, key_);
+    waiter.home->post(
+        [ended = std::move(waiter.ended), end = std::move(end)]() mutable { ended(std::move(end)); });
   }
-  for (State::Waiter& waiter : waiters)
-    waiter.home->post([ended = std::move(waiter.ended), accepted = accepted_]() mutable { ended(accepted); });
 }
 
 }  // namespace relay::intake

@@ -1,14 +1,16 @@
 // Once: of messages that come with the same idempotency key at the same time one is tried, and the others
-// wait for what becomes of it. Any thread; bounded by what the ways in have under way.
+// wait for what becomes of it. Any thread.
 //
 // If it is accepted, its answer is true for all of them. If it is not, that says nothing of the others, whose
-// API keys and limits may be others: each tries for itself then.
+// API keys and limits may be others: then the turn passes to the one that has waited longest, which is told
+// so on its loop, and the rest go on waiting. So however many there are, each is told once.
 #pragma once
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "mta/base/loop.h"
 #include "mta/intake/result.h"
@@ -20,8 +22,12 @@ class Once {
   struct State;
 
  public:
-  // Being the one under way with a key, for as long as it exists: however that ends, the others are told.
-  // May outlive the Once.
+  // How many may wait for one key. Each holds its content in memory, of a size that nothing else bounds now;
+  // a client that has lost its connection and tries again has two or three under way.
+  static constexpr std::size_t most_waiting = 8;
+
+  // Being the one under way with a key, for as long as it exists: however that ends, the others are told, or
+  // the next of them gets the turn. May outlive the Once.
   class Turn {
    public:
     Turn(Turn&& other) noexcept = default;
@@ -37,13 +43,14 @@ class Once {
     std::optional<Accepted> accepted_;
   };
 
-  // What another's turn has come to: the message it has ended with, or nothing.
-  using Ended = std::move_only_function<void(std::optional<Accepted>)>;
+  // What waiting has come to: the message that another's turn has ended with, or the turn.
+  using Ended = std::move_only_function<void(std::variant<Accepted, Turn>)>;
+
+  struct Waits {};    // `ended` was taken, and runs on `home`, a loop that outlives this
+  struct TooMany {};  // that wait; `ended` was not taken
+  std::variant<Turn, Waits, TooMany> begin(const std::string& key, Executor& home, Ended& ended);
 
   Once();
-  // The turn, if nobody else has it. Else nothing: `ended` was taken and runs on `home`, a loop that outlives
-  // this, when the turn has ended.
-  std::optional<Turn> begin(const std::string& key, Executor& home, Ended& ended);
 
  private:
   std::shared_ptr<State> state_;

@@ -31,7 +31,7 @@ enum class Refused {
   sender,       // the key may not send so
   rate_limit,   // the key's
   daily_limit,  // the key's
-  busy,         // too much waits for its commit
+  busy,         // too much waits for its commit, or for that of another with its idempotency key
   full,         // no room
   unavailable,  // the store cannot be written now
   failed,       // it could not be stored, and will not be before somebody has seen to the store

@@ -373,6 +373,20 @@ TEST_CASE_FIXTURE(Door, "if that one cannot be stored it is told so, and the oth
   CHECK(results[1].value().id == results[2].value().id);
 }
 
+TEST_CASE_FIXTURE(Door, "more at the same moment than may wait are refused for now") {
+  const std::string field = "X-Relay-Idempotency-Key: at once\r\n";
+  for (std::size_t i = 0; i < 1 + Once::most_waiting; ++i) send(field);
+  CHECK(results.empty());
+  send(field);
+  REQUIRE(results.size() == 1);
+  CHECK(results[0].error().reason == Refused::busy);  // by HTTP 503
+  CHECK(results[0].error().reply.text() ==
+        "452 4.3.1 Too many messages with this idempotency key are under way, try again later");
+  CHECK(intake.stats().refused[static_cast<std::size_t>(Refused::busy)] == 1);
+  commit();
+  CHECK(results.size() == 2 + Once::most_waiting);
+}
+
 TEST_CASE_FIXTURE(Door, "where the store cannot tell whether a key is known, nothing is taken with it") {
   store.broken = true;
   CHECK(refused("X-Relay-Idempotency-Key: k\r\n") ==
