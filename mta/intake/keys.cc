@@ -59,6 +59,19 @@ std::string without_secrets(std::string_view text) {
   return shown;
 }
 
+// From the beginning of a key on nothing but its id is shown.
+std::string without_keys(std::string_view user) {
+  for (std::size_t at = 0; at + prefix.size() + id_characters <= user.size(); ++at) {
+    if (!wire::equal_ignoring_case(user.substr(at, prefix.size()), prefix)) continue;
+    std::string_view after = user.substr(at + prefix.size());
+    if (!std::ranges::all_of(after.substr(0, id_characters), wire::is_alphanumeric)) continue;
+    std::string name = without_secrets(user.substr(0, at)).append(user, at, prefix.size());
+    const bool whole = after.size() == id_characters || after[id_characters] == '_';
+    return whole ? name.append(after, 0, id_characters) : name.append(hidden(after));
+  }
+  return without_secrets(user);
+}
+
 // What cannot be read lets nobody in: no program has written it.
 std::vector<Network> networks_of(const spool::KeyPolicy& policy) {
   std::vector<Network> networks;
@@ -146,17 +159,12 @@ std::optional<wire::Identity> KeyRing::check(std::string_view key_text,
   return wire::Identity{key.account.value, key.id.value};
 }
 
-// From the beginning of a key on nothing but its id is shown.
-std::string KeyRing::public_name(std::string_view user) {
-  for (std::size_t at = 0; at + prefix.size() + id_characters <= user.size(); ++at) {
-    if (!wire::equal_ignoring_case(user.substr(at, prefix.size()), prefix)) continue;
-    std::string_view after = user.substr(at + prefix.size());
-    if (!std::ranges::all_of(after.substr(0, id_characters), wire::is_alphanumeric)) continue;
-    std::string name = without_secrets(user.substr(0, at)).append(user, at, prefix.size());
-    const bool whole = after.size() == id_characters || after[id_characters] == '_';
-    return whole ? name.append(after, 0, id_characters) : name.append(hidden(after));
-  }
-  return without_secrets(user);
+std::string KeyRing::public_name(std::string_view user) const {
+  std::shared_lock lock(mutex_);
+  const std::string name(user);
+  if (keys_.contains(name) || repeats_.contains(name)) return name;
+  lock.unlock();
+  return without_keys(user);
 }
 
 std::optional<std::string> KeyRing::account_named(std::string_view name) const {

@@ -39,9 +39,10 @@ class KeyRing {
 
   // Whatever its state, revoked ones too; null if no key has the id. One lock that readers share.
   std::shared_ptr<const KnownKey> find(std::string_view id) const;
-  // What may be shown of a user name, and tells it from others: a key or what looks like the secret of one,
-  // wherever in it somebody has typed or pasted that, is not in it.
-  static std::string public_name(std::string_view user);
+  // What may be shown of a user name, and tells it from others: of an account or an id of a key all of it,
+  // however that looks; of another text a key or what looks like the secret of one, wherever in it somebody
+  // has typed or pasted that, is left out.
+  std::string public_name(std::string_view user) const;
   // The account of the key that a user name or a key's text names by its id, whether or not that counts.
   std::optional<std::string> account_named(std::string_view name) const;
 

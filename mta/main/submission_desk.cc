@@ -38,7 +38,7 @@ wire::Reply locked_out(const intake::Lockout& lockout) {
 
 void SubmissionDesk::authenticate(const wire::AuthRequest& request, const wire::PeerInfo& peer,
                                   Authenticated done) {
-  const std::string user = intake::KeyRing::public_name(request.user);
+  const std::string user = ports_.keys.public_name(request.user);
   const std::string account = ports_.keys.account_named(request.user).value_or(user);
   const intake::AuthGuard::Attempt attempt{spool::Origin::smtp, peer.address, account};
   if (const auto lockout = ports_.guard.refuses(attempt, ports_.loop))

@@ -97,11 +97,11 @@ TEST_CASE_FIXTURE(Fixture, "a name leads to its key's account, and never shows a
   CHECK(keys->account_named("rk_" + id + "_mistyped") == "acme");
   for (const char* unknown : {"", "acme", "rk_", "rk_000000000000"})
     CHECK_FALSE(keys->account_named(unknown));
-  CHECK(KeyRing::public_name(whole) == "rk_" + id);
-  CHECK(KeyRing::public_name(whole.substr(0, 40)) == "rk_" + id);
+  CHECK(keys->public_name(whole) == "rk_" + id);
+  CHECK(keys->public_name(whole.substr(0, 40)) == "rk_" + id);
   for (const char* plain : {"someone@example.org", "mark_twain@example.org", "rk_other", "", "rk_",
                             "20260921-1234567890123456789012", "some-account-with-a-long-name-2024"})
-    CHECK(KeyRing::public_name(plain) == plain);
+    CHECK(keys->public_name(plain) == plain);
   const std::string secret = whole.substr(16);
   std::string upper = whole;
   for (auto& c : upper) c = static_cast<char>(std::toupper(c));
@@ -111,14 +111,26 @@ TEST_CASE_FIXTURE(Fixture, "a name leads to its key's account, and never shows a
         "acme/" + secret.substr(0, 20), secret + ":" + whole, "rk_ " + id + " " + secret,
         "rk_" + id + "_" + secret.substr(0, 6) + " " + secret.substr(6), whole + whole}) {
     CAPTURE(typed);
-    std::string shown = KeyRing::public_name(typed);
+    std::string shown = keys->public_name(typed);
     CAPTURE(shown);
     for (auto& c : shown) c = static_cast<char>(std::tolower(c));
     for (std::size_t at = 0; at + 6 <= secret.size(); ++at) CHECK_FALSE(shown.contains(secret.substr(at, 6)));
   }
-  CHECK(KeyRing::public_name("user:" + whole) == "user:rk_" + id);
-  CHECK(KeyRing::public_name(secret) == KeyRing::public_name(secret));  // and tells it from others
-  CHECK(KeyRing::public_name(secret) != KeyRing::public_name(secret.substr(1)));
+  CHECK(keys->public_name("user:" + whole) == "user:rk_" + id);
+  CHECK(keys->public_name(secret) == keys->public_name(secret));  // and tells it from others
+  CHECK(keys->public_name(secret) != keys->public_name(secret.substr(1)));
+}
+
+TEST_CASE_FIXTURE(Fixture, "an account that is named like a secret goes by its name") {
+  for (const std::string name :
+       {"507f1f77bcf86cd799439011", "9e107d9d372bb6826bd81d3542a419d6", "rk_9e107d9d372bb682"}) {
+    CAPTURE(name);
+    CHECK(keys->public_name(name).contains("[hidden"));
+    const auto made = create(name);
+    CHECK(keys->public_name(name) == name);
+    CHECK(keys->public_name(made.key.id.value) == made.key.id.value);
+    CHECK(keys->public_name(name + "0").contains("[hidden"));
+  }
 }
 
 TEST_CASE_FIXTURE(Fixture, "every other text opens nothing") {
