@@ -9,12 +9,13 @@
 // A client that has lately authenticated for an account is known to it, and for this account counts as a
 // client of its own: "192.0.2.1 for acme". It is locked out by what it fails for that account itself, and by
 // nothing else. So nobody can lock a customer out: not from elsewhere, which is the trouble with locking out
-// accounts as directories do, and not from the same address, as of an office or a host of many web sites,
-// which is the trouble with locking out addresses alone as fail2ban and Dovecot's penalties do. Whom a client
-// is known to outlives the process (KnownClients), as else every restart would open that door again; a new
-// client of an account that is attacked has to wait, or an administrator lifts it. A success clears what the
-// client has failed, as a known one only for its account; the account's failures stay, as they may be
-// another's.
+// accounts as directories do, and not by failing for other accounts from the same address, as of an office or
+// a host of many web sites, which is the trouble with locking out addresses alone as fail2ban and Dovecot's
+// penalties do. Who fails for the customer's account from the customer's address does lock it out there, as
+// nothing tells the two apart. Whom a client is known to outlives the process (KnownClients), as else every
+// restart would open that door again; a new client of an account that is attacked has to wait, or an
+// administrator lifts it. A success clears what the client has failed, as a known one only for its account;
+// the account's failures stay, as they may be another's.
 //
 // The counts are in memory, lost with the process: at most `tracked` entries of each kind. When one more
 // comes, the oldest that is not locked out goes, and only if all are the oldest of those. Thread-safe,
