@@ -81,7 +81,7 @@ inline constexpr std::size_t frame_bytes = 5;  // version, checksum
 
 // In which a table's records are written; those of every older version are read too.
 constexpr std::uint8_t record_version(Table table) {
-  return table == Table::messages || table == Table::keys ? 2 : 1;
+  return table == Table::messages || table == Table::keys || table == Table::queue ? 2 : 1;
 }
 
 // What a frame holds.

@@ -116,6 +116,8 @@ Result<void> Batch::accept(const Accept& accept) {
     row.due = accept.due;
     row.since = message.since();
     row.domain = wire::domain_of(recipients[i].address);
+    row.account = message.account.value;
+    row.stream = message.stream;
     if (auto r = put_row({message.id, i}, row); !r) return r;
   }
   if (auto r = put_idempotency(message); !r) return r;
@@ -251,9 +253,8 @@ Result<std::optional<Batch::Standing>> Batch::standing(const RecipientRef& ref) 
   if (!found && !told) return std::unexpected(rebuilt->history.error());
   if (terminal(rebuilt->row.status)) return std::nullopt;
   if (!row || row->next_event < rebuilt->row.next_event) {
-    standing.domain = std::move(rebuilt->domain);
+    standing.made_anew = std::move(rebuilt->texts);
     standing.row = rebuilt->row;
-    standing.row.domain = standing.domain;
   }
   return standing;
 }
@@ -277,7 +278,7 @@ Result<void> Batch::change(const RecipientRef& ref, const Event& event, Status s
     return {};
   }
   QueueRecord& row = (*before)->row;
-  if (!(*before)->domain.empty()) row.domain = (*before)->domain;  // it has moved
+  if ((*before)->made_anew) (*before)->made_anew->lend_to(row);
   // An outcome without its event is still an outcome: what is known to be finished is not delivered again.
   const RowKey event_key = RowKey::event(ref, row.next_event);
   const auto told = events_.check(event_key.view(), SoundPaths::Use::put);
@@ -289,7 +290,7 @@ Result<void> Batch::change(const RecipientRef& ref, const Event& event, Status s
   // Held is an administrator's decision: an attempt that was under way then and failed does not undo it.
   row.status = attempt && row.status == Status::held && status == Status::queued ? Status::held : status;
   row.due = due;
-  // The row's domain lies in what the cursor shows: encode first.
+  // The row's texts lie in what the cursor shows: encode first.
   begin_frame(scratch_.record);
   encode_queue(row, scratch_.record);
   seal(Table::queue, RowKey::recipient(ref).view(), scratch_.record);

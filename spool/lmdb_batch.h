@@ -63,7 +63,7 @@ class Batch {
   Result<void> put_body(const Message& message);
   struct Standing {  // of an open recipient
     QueueRecord row;
-    std::string domain;  // of a row that was made anew
+    std::optional<RowTexts> made_anew;  // of `row`, if it was
     bool has_row = true;
   };
   Result<void> doubt_rows();

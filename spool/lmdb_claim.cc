@@ -151,8 +151,7 @@ class Slice {
       if (all_unsure || !known[i].whole)
         progress_.unsure.insert(ref);
       else
-        progress_.missing.emplace(ref, entry_of(ref, row_of(known[i], message),
-                                                wire::domain_of(message.envelope.recipients[i].address)));
+        progress_.missing.emplace(ref, entry_of(ref, row_of(known[i], message), RowTexts(message, i)));
     }
     return recipients + events;
   }

@@ -178,7 +178,9 @@ QueueRecord row_of(const History& history, const Message& message) {
           .next_event = history.next_event,
           .due = message.since(),
           .since = message.since(),
-          .domain = {}};
+          .domain = {},
+          .account = {},
+          .stream = message.stream};
 }
 
 Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& rest, Rows& events) {
@@ -196,7 +198,7 @@ Result<RebuiltRow> rebuild_row(const RecipientRef& ref, Rows& messages, Rows& re
       events, RowKey::event(ref, 0).view(), key.view(), [&] { history.take(events); },
       [&](const Error& error) { history.damaged(error); });
   return RebuiltRow{.row = row_of(history, record->message),
-                    .domain = std::string(wire::domain_of(recipients[ref.index].address)),
+                    .texts = RowTexts(record->message, ref.index),
                     .history = history.whole};
 }
 
@@ -214,13 +216,15 @@ Result<bool> has_open_row(Rows& queue, const MessageId& id) {
   return false;
 }
 
-QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row, std::string_view domain) {
+QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row, RowTexts texts) {
   return {.ref = ref,
           .status = row.status,
           .due = row.due,
           .since = row.since,
           .attempts = row.attempts,
-          .domain = std::string(domain)};
+          .domain = std::move(texts.domain),
+          .account = {std::move(texts.account)},
+          .stream = row.stream};
 }
 
 bool is_doubtful(const Txn& txn) {
@@ -234,7 +238,7 @@ OpenRow read_open(Rows& queue, Rows& messages, Rows& rest, Rows& events, bool do
   const auto payload = queue.payload();
   const auto row = payload ? decode_queue(*payload) : std::nullopt;
   OpenRow open;
-  if (row) open.entry = entry_of(ref, *row, row->domain);
+  if (row) open.entry = entry_of(ref, *row, RowTexts(*row));
   if (row && (!doubtful || terminal(row->status))) return open;
   if (!row) open.damage = payload ? queue.damaged().error().message : payload.error().message;
   const auto rebuilt = rebuild_row(ref, messages, rest, events);
@@ -246,11 +250,11 @@ OpenRow read_open(Rows& queue, Rows& messages, Rows& rest, Rows& events, bool do
   if (!rebuilt)
     open.lost = rebuilt.error().message;
   else if (terminal(rebuilt->row.status) && doubtful)
-    open = {.entry = entry_of(ref, rebuilt->row, rebuilt->domain), .damage = {}, .lost = {}};
+    open = {.entry = entry_of(ref, rebuilt->row, rebuilt->texts), .damage = {}, .lost = {}};
   else if (terminal(rebuilt->row.status))
     open.lost = "it is finished, so that the row's key is damaged too, and it is nobody's";
   else
-    open.entry = entry_of(ref, rebuilt->row, rebuilt->domain);
+    open.entry = entry_of(ref, rebuilt->row, rebuilt->texts);
   return open;
 }
 

@@ -52,13 +52,13 @@ struct History {
 };
 
 QueueRecord row_of(const History& history,
-                   const Message& message);  // due as if never tried; without its domain
+                   const Message& message);  // due as if never tried; without its texts
 
 // A row of the queue that cannot be read, as the message and its events have it: the last event says where
 // the recipient stands, and it is due when its message's time begins.
 struct RebuiltRow {
-  QueueRecord row;  // its domain is in `domain`
-  std::string domain;
+  QueueRecord row;  // without its texts
+  RowTexts texts;
   Result<void> history;  // the first of its events' damage: with one lost, it may be finished
 };
 // An error if the message cannot be read either, or has no such recipient.
@@ -75,7 +75,7 @@ struct OpenRow {
   std::string damage;               // of the row, a sentence; empty if it is whole
   std::string lost;                 // why it could not be rebuilt, if there is no entry
 };
-QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row, std::string_view domain);
+QueueEntry entry_of(const RecipientRef& ref, const QueueRecord& row, RowTexts texts);
 OpenRow read_open(Rows& queue, Rows& messages, Rows& rest, Rows& events, bool doubtful);
 // Of the commit a transaction reads: whether rows of the queue may be behind their events. Yes if that cannot
 // be told.

@@ -36,6 +36,8 @@ Result<void> Batch::restore(const Restore& restore) {
     row.due = recipient.due;
     row.since = message.since();
     row.domain = wire::domain_of(message.envelope.recipients[i].address);
+    row.account = message.account.value;
+    row.stream = message.stream;
     if (auto r = put_row(ref, row); !r) return r;
   }
   const auto newest = newest_with_key(message);

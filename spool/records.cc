@@ -302,6 +302,10 @@ std::optional<MessageId> decode_idempotency(std::string_view payload) {
   return message_of(payload);
 }
 
+RowTexts::RowTexts(const Message& message, std::uint32_t recipient)
+    : domain(wire::domain_of(message.envelope.recipients[recipient].address)),
+      account(message.account.value) {}
+
 void encode_queue(const QueueRecord& record, std::string& out) {
   Sink sink(out);
   sink.u8(static_cast<std::uint8_t>(record.status));
@@ -310,9 +314,11 @@ void encode_queue(const QueueRecord& record, std::string& out) {
   sink.time(record.due);
   sink.time(record.since);
   sink.text(record.domain);
+  sink.u8(static_cast<std::uint8_t>(record.stream));
+  sink.text(record.account);
 }
 
-std::optional<QueueRecord> decode_queue(std::string_view payload) {
+std::optional<QueueRecord> decode_queue(const Payload& payload) {
   QueueRecord record;
   Source source(payload);
   record.status = status_from(source);
@@ -321,6 +327,14 @@ std::optional<QueueRecord> decode_queue(std::string_view payload) {
   record.due = source.time();
   record.since = source.time();
   record.domain = source.text();
+  if (payload.version >= 2) {
+    const std::uint8_t stream = source.u8();
+    if (stream != static_cast<std::uint8_t>(Stream::transactional) &&
+        stream != static_cast<std::uint8_t>(Stream::bulk))
+      source.spoil();
+    record.stream = Stream{stream};
+    record.account = source.text();
+  }
   if (!source.done()) return std::nullopt;
   return record;
 }

@@ -63,11 +63,23 @@ struct QueueRecord {
   std::uint32_t attempts = 0;
   std::uint32_t next_event = 0;  // sequence number of the recipient's next event
   WallTime due;
-  WallTime since;           // the message's
-  std::string_view domain;  // into what was decoded
+  WallTime since;                         // the message's
+  std::string_view domain;                // into what was decoded
+  std::string_view account;               // the message's, as `domain`; empty in a row of version 1
+  Stream stream = Stream::transactional;  // the message's
 };
 void encode_queue(const QueueRecord& record, std::string& out);
-std::optional<QueueRecord> decode_queue(std::string_view payload);
+std::optional<QueueRecord> decode_queue(const Payload& payload);
+
+// The texts of a row, where it outlives what it was decoded from or was made anew.
+struct RowTexts {
+  std::string domain, account;
+
+  RowTexts() = default;
+  explicit RowTexts(const QueueRecord& row) : domain(row.domain), account(row.account) {}
+  RowTexts(const Message& message, std::uint32_t recipient);
+  void lend_to(QueueRecord& row) const { row.domain = domain, row.account = account; }
+};
 
 void encode_event(const Event& event, Status status, std::uint32_t attempts, std::string& out);
 std::optional<EventRecord> decode_event(std::uint32_t recipient, std::string_view payload);

@@ -128,6 +128,8 @@ struct QueueEntry {
   WallTime since;  // Message::since()
   std::uint32_t attempts = 0;
   std::string domain;
+  AccountId account = {};  // the message's; empty for one that was queued before rows had it
+  Stream stream = Stream::transactional;
 };
 
 // Something in the store that cannot be read as it was written, and whom it concerns if that is known.

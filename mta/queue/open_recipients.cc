@@ -2,10 +2,16 @@
 
 namespace relay::queue {
 
-Slot OpenRecipients::add(const MessageId& id, WallTime since, std::uint32_t index, Slot domain,
-                         std::uint32_t attempts) {
-  auto [entry, fresh] = by_id_.try_emplace(id, no_slot);
-  if (fresh) entry->second = messages_.add({id, since, no_slot, 0});
+Slot OpenRecipients::tenant_for(const Of& of) {
+  auto [entry, fresh] = by_tenant_.try_emplace({of.account, of.stream}, no_slot);
+  if (fresh) entry->second = tenants_.add({of.account, of.stream, 0});
+  ++tenants_[entry->second].messages;
+  return entry->second;
+}
+
+Slot OpenRecipients::add(const Of& of, std::uint32_t index, Slot domain, std::uint32_t attempts) {
+  auto [entry, fresh] = by_id_.try_emplace(of.id, no_slot);
+  if (fresh) entry->second = messages_.add({of.id, of.since, no_slot, 0, tenant_for(of)});
   OpenMessage& message = messages_[entry->second];
   for (Slot at = message.first; at != no_slot; at = recipients_[at].of_message_next)
     if (recipients_[at].index == index) return no_slot;
@@ -34,6 +40,10 @@ void OpenRecipients::remove(Slot slot) {
   --domains_[gone.domain].recipients;
   recipients_.remove(slot);
   if (message.first != no_slot) return;
+  if (Tenant& tenant = tenants_[message.tenant]; --tenant.messages == 0) {
+    by_tenant_.erase({tenant.account, tenant.stream});
+    tenants_.remove(message.tenant);
+  }
   by_id_.erase(message.id);
   messages_.remove(gone.message);
 }

@@ -2,8 +2,10 @@
 // some 60 bytes here and 20 in the heap of due times, a message some 110. Changes of place go through
 // Scheduler::Impl::put, which keeps heap and ready lists true. One thread.
 #pragma once
+#include <map>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "mta/queue/slots.h"
 #include "spool/types.h"
@@ -27,6 +29,14 @@ struct OpenMessage {
   WallTime since;            // Message::since()
   Slot first = no_slot;      // of its recipients
   std::uint32_t active = 0;  // recipients ready or in flight: the body may be wanted soon
+  Slot tenant = no_slot;
+};
+
+// Whose mail it is, as far as sites and connections are shared: one account's mail of one stream.
+struct Tenant {
+  AccountId account;
+  spool::Stream stream = spool::Stream::transactional;
+  std::uint32_t messages = 0;  // open
 };
 
 struct OpenDomain {
@@ -38,8 +48,13 @@ struct OpenDomain {
 class OpenRecipients {
  public:
   // no_slot if it is there already. The domain must be there.
-  Slot add(const MessageId& message, WallTime since, std::uint32_t index, Slot domain,
-           std::uint32_t attempts);
+  struct Of {  // the message it is of
+    MessageId id;
+    WallTime since;
+    AccountId account;
+    spool::Stream stream = spool::Stream::transactional;
+  };
+  Slot add(const Of& message, std::uint32_t index, Slot domain, std::uint32_t attempts);
   // Forgets it and, with its last recipient, its message; the domain stays until forget_domain().
   void remove(Slot recipient);
 
@@ -49,6 +64,9 @@ class OpenRecipients {
 
   OpenRecipient& operator[](Slot recipient) { return recipients_[recipient]; }
   OpenMessage& message_of(Slot recipient) { return messages_[recipients_[recipient].message]; }
+  const Tenant& tenant_of(Slot recipient) const {
+    return tenants_[messages_[recipients_[recipient].message].tenant];
+  }
   std::uint32_t active(Slot message) const { return messages_[message].active; }
   OpenDomain& domain_of(Slot recipient) { return domains_[recipients_[recipient].domain]; }
   RecipientRef ref(Slot recipient);
@@ -73,8 +91,12 @@ class OpenRecipients {
   Slots<OpenRecipient> recipients_;
   Slots<OpenMessage> messages_;
   Slots<OpenDomain> domains_;
+  Slots<Tenant> tenants_;
   std::unordered_map<MessageId, Slot> by_id_;
   std::unordered_map<std::string, Slot> by_domain_;
+  std::map<std::pair<AccountId, spool::Stream>, Slot> by_tenant_;
+
+  Slot tenant_for(const Of& message);
 };
 
 }  // namespace relay::queue

@@ -31,7 +31,8 @@ void Scheduler::Impl::enqueue(const spool::MessagePtr& message,
   for (const std::uint32_t index : recipients) {
     const std::string& address = message->envelope.recipients[index].address;
     const Slot domain = domain_for(std::string(wire::domain_of(address)));
-    const Slot recipient = all.add(message->id, message->since(), index, domain, 0);
+    const Slot recipient =
+        all.add({message->id, message->since(), message->account, message->stream}, index, domain, 0);
     if (recipient == no_slot) continue;  // the start-up scan had it already
     if (later) {                         // its content is read again then
       put(recipient, Place::waiting, instant_of(message->since()));
@@ -41,7 +42,8 @@ void Scheduler::Impl::enqueue(const spool::MessagePtr& message,
     // In back-off the first attempt is far: the memory is better used for others.
     const Slot site = all.domain_of(recipient).site;
     if (!backing_off.contains(site))
-      bodies.keep(all[recipient].message, site, message, sites[site].ready.size() - 1);
+      bodies.keep(all[recipient].message, site, message,
+                  sites[site].ready.ahead_of_newest(all.message_of(recipient).tenant));
   }
   settle();
 }
@@ -50,7 +52,8 @@ void Scheduler::Impl::restore(std::span<const spool::QueueEntry> entries) {
   const WallTime now = ports.loop.wall();
   for (const spool::QueueEntry& entry : entries) {
     const Slot domain = domain_for(entry.domain);
-    const Slot recipient = all.add(entry.ref.message, entry.since, entry.ref.index, domain, entry.attempts);
+    const Slot recipient = all.add({entry.ref.message, entry.since, entry.account, entry.stream},
+                                   entry.ref.index, domain, entry.attempts);
     if (recipient == no_slot) continue;
     if (entry.status == spool::Status::held)
       put(recipient, Place::held);
@@ -85,6 +88,7 @@ void Scheduler::Impl::put(Slot recipient, Place place, Instant due) {
   if (r.place == Place::ready) {
     if (sites[site].expiring == recipient) sites[site].expiring = r.ready_next;
     sites[site].ready.unlink(all, recipient);
+    if (sites[site].expiring == no_slot) next_expiring(sites[site]);
   }
   std::uint32_t& of_message = all.message_of(recipient).active;
   if (!active(r.place) && active(place)) ++of_message;
@@ -94,10 +98,14 @@ void Scheduler::Impl::put(Slot recipient, Place place, Instant due) {
   r.place = place;
   if (place == Place::waiting) waiting.put(recipient, due);
   if (place == Place::ready) {
-    sites[site].ready.push_back(all, recipient);
+    sites[site].ready.push_back(all, recipient, weight_of(recipient));
     sites[site].oldest = std::min(sites[site].oldest, all.message_of(recipient).since);
   }
   mark(site);
+}
+
+std::uint32_t Scheduler::Impl::weight_of(Slot recipient) const {
+  return all.tenant_of(recipient).stream == spool::Stream::transactional ? settings.transactional_weight : 1;
 }
 
 void Scheduler::Impl::forget(Slot recipient) {

@@ -48,6 +48,11 @@ struct SchedulerSettings {
   std::uint32_t messages_per_connection = 100;     // then QUIT: many hosts limit it near there
   std::uint32_t recipients_per_transaction = 100;  // RFC 5321 4.5.3.1.8: every server takes 100
   std::uint32_t connections = 500;                 // all sites of this loop together
+  // Of those, per cent, for the first connection of a site that has transactional mail and no connection: so
+  // mail for thousands of slow sites never takes all.
+  std::uint32_t connections_reserved = 10;
+  // How many transactions of an account's transactional mail begin for each of bulk, where both wait.
+  std::uint32_t transactional_weight = 10;
   std::uint32_t messages_per_turn = 10;            // on one connection while other sites wait for one
   std::uint32_t addresses_per_attempt = 10;        // of a site's hosts; a domain may publish any number
   Duration hosts_fresh = std::chrono::minutes(1);  // before looked up anew; the resolver knows the TTLs

@@ -200,9 +200,9 @@ void Scheduler::Impl::next(Slot slot) {
     return quit(slot);
   }
   if (!c.recipients.empty()) return begin(slot);  // brought along from another session
-  const bool others_wait = !line.empty() && c.transactions >= settings.messages_per_turn;
-  if (c.transactions >= settings.messages_per_connection || others_wait) return quit(slot);
-  if (paused() || !take_message(slot)) return line.empty() ? rest(slot) : quit(slot);
+  const bool turn_over = others_wait() && c.transactions >= settings.messages_per_turn;
+  if (c.transactions >= settings.messages_per_connection || turn_over) return quit(slot);
+  if (paused() || !take_message(slot)) return others_wait() ? quit(slot) : rest(slot);
   c.started = ports.loop.now();
   begin(slot);
 }

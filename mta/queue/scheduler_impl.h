@@ -12,6 +12,7 @@
 #include <map>
 
 #include "mta/queue/bodies.h"
+#include "mta/queue/connection_line.h"
 #include "mta/queue/due_heap.h"
 #include "mta/queue/open_recipients.h"
 #include "mta/queue/scheduler.h"
@@ -67,6 +68,7 @@ struct Scheduler::Impl {
   void check_drained();
   Slot domain_for(const std::string& name);
   void put(Slot recipient, Place place, Instant due = never);
+  std::uint32_t weight_of(Slot recipient) const;
   void forget(Slot recipient);
   void mark(Slot site);
   void settle();
@@ -90,6 +92,11 @@ struct Scheduler::Impl {
   bool wants_connection(Slot site);
   std::uint32_t hopeful(const Site& site) const;
   bool room_for_connection(Slot site);
+  std::uint32_t common_connections() const;
+  bool may_use_reserve(const Site& site) const;
+  void stand_in_line(Slot site);
+  void open_from_line(Slot site);
+  bool others_wait() const { return !line.empty() || !reserved_line.empty(); }
   void look_up(Slot site);
   void on_hosts(Slot site, dns::MailHosts found, std::uint16_t port);
   void refuse_all_ready(Slot site, std::string detail);
@@ -100,6 +107,7 @@ struct Scheduler::Impl {
   void back_off(Slot site, const std::string& why);
   void unblock(Slot site);
   void expire_ready(Slot site, const std::string& why);
+  void next_expiring(Site& site);
   void expire_some(Slot site, const std::string& why);
   void forget_if_unused(Slot site);
   std::vector<Slot> take_ready(Slot site);
@@ -174,7 +182,8 @@ struct Scheduler::Impl {
   std::vector<Slot> dirty;
   bool settling = false;
   Slots<Connection> connections;
-  std::deque<Handle> line;  // sites waiting for a connection, the loop's limit being reached
+  ConnectionLine line;
+  ConnectionLine reserved_line;                   // sites that may use the connections reserved for such
   std::deque<std::shared_ptr<Command>> commands;  // on many messages; the first is under way
   SchedulerStats totals;                          // the sums since start
   TimerId recheck_timer;  // armed while nothing may begin because of unrecorded outcomes

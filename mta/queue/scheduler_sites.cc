@@ -44,13 +44,23 @@ std::uint32_t Scheduler::Impl::hopeful(const Site& site) const {
   }));
 }
 
-// At the loop's limit the site stands in line, and for its sake the longest idle connection goes; the line is
-// served in turn, one connection a site.
+// Connections that mail of every kind may have.
+std::uint32_t Scheduler::Impl::common_connections() const {
+  return settings.connections - static_cast<std::uint32_t>(std::uint64_t{settings.connections} *
+                                                           settings.connections_reserved / 100);
+}
+
+// A site that has transactional mail and nobody to carry it.
+bool Scheduler::Impl::may_use_reserve(const Site& site) const {
+  return site.connections.empty() && site.ready.size() > 0 && weight_of(site.ready.next()) > 1;
+}
+
+// At the loop's limit the site stands in line, and for its sake the longest idle connection goes.
 bool Scheduler::Impl::room_for_connection(Slot slot) {
-  if (connections.size() < settings.connections && line.empty()) return true;
-  if (std::exchange(sites[slot].in_line, true)) return false;
-  line.push_back({slot, sites.generation(slot)});
-  if (connections.size() < settings.connections) return false;  // pump_in_line comes next
+  const bool free = connections.size() < common_connections();
+  if (free && line.empty()) return true;
+  stand_in_line(slot);
+  if (free || connections.size() < settings.connections) return false;  // pump_in_line comes next
   Slot idlest = no_slot;
   connections.for_each([&](Slot c) {
     const Connection& it = connections[c];
@@ -62,19 +72,43 @@ bool Scheduler::Impl::room_for_connection(Slot slot) {
   return false;
 }
 
-void Scheduler::Impl::pump_in_line() {
-  while (!line.empty() && connections.size() < settings.connections && !draining && !paused()) {
-    const Handle first = line.front();
-    line.pop_front();
-    if (!sites.is(first.slot, first.generation)) continue;
-    sites[first.slot].in_line = false;
-    if (!wants_connection(first.slot)) continue;
-    if (sites[first.slot].targets.empty())
-      look_up(first.slot);
-    else
-      open(first.slot);
-    mark(first.slot);  // it may want another: behind the others
+// Once for each tenant whose turn it is when the site looks: so that the turns are the tenants', not the
+// sites'.
+void Scheduler::Impl::stand_in_line(Slot slot) {
+  Site& site = sites[slot];
+  const Handle at{slot, sites.generation(slot)};
+  const Slot recipient = site.ready.next(), tenant = all.message_of(recipient).tenant;
+  const std::uint32_t weight = weight_of(recipient);
+  if (std::ranges::find(site.in_line, tenant) == site.in_line.end()) {
+    site.in_line.push_back(tenant);
+    line.push_back(tenant, weight, at);
   }
+  if (may_use_reserve(site) && !std::exchange(site.in_reserved_line, true))
+    reserved_line.push_back(tenant, weight, at);
+}
+
+void Scheduler::Impl::pump_in_line() {
+  while (!line.empty() && !draining && !paused() && connections.size() < common_connections()) {
+    const ConnectionLine::Place first = line.take();
+    if (!sites.is(first.site.slot, first.site.generation)) continue;
+    std::erase(sites[first.site.slot].in_line, first.tenant);
+    open_from_line(first.site.slot);
+  }
+  while (!reserved_line.empty() && !draining && !paused() && connections.size() < settings.connections) {
+    const ConnectionLine::Place first = reserved_line.take();
+    if (!sites.is(first.site.slot, first.site.generation)) continue;
+    sites[first.site.slot].in_reserved_line = false;
+    if (may_use_reserve(sites[first.site.slot])) open_from_line(first.site.slot);
+  }
+}
+
+void Scheduler::Impl::open_from_line(Slot site) {
+  if (!wants_connection(site)) return;
+  if (sites[site].targets.empty())
+    look_up(site);
+  else
+    open(site);
+  mark(site);  // it may want another: behind the others
 }
 
 void Scheduler::Impl::look_up(Slot slot) {
@@ -146,7 +180,7 @@ void Scheduler::Impl::refuse_some(Slot slot) {
       after_commit = [this, at = Handle{slot, sites.generation(slot)}] {
         if (sites.is(at.slot, at.generation)) refuse_some(at.slot);
       };
-    conclude(site.ready.first(), Disposition::failed, event, none, nullptr, 0);
+    conclude(site.ready.next(), Disposition::failed, event, none, nullptr, 0);
   }
   if (left > 0) site.no_mail.clear();
 }
@@ -213,8 +247,17 @@ void Scheduler::Impl::expire_ready(Slot slot, const std::string& why) {
   if (site.expiring != no_slot || site.ready.size() == 0) return;
   if (ports.loop.wall() < site.oldest + settings.retry.window) return;
   site.oldest = WallTime::max();
-  site.expiring = site.ready.first();
+  site.expiring_next = site.ready.tenants();
+  next_expiring(site);
   expire_some(slot, why);
+}
+
+// From the end of a lane to the next one that is still there.
+void Scheduler::Impl::next_expiring(Site& site) {
+  while (site.expiring == no_slot && !site.expiring_next.empty()) {
+    site.expiring = site.ready.first_of(site.expiring_next.back());
+    site.expiring_next.pop_back();
+  }
 }
 
 void Scheduler::Impl::expire_some(Slot slot, const std::string& why) {
@@ -225,6 +268,7 @@ void Scheduler::Impl::expire_some(Slot slot, const std::string& why) {
   for (std::uint32_t left = settings.recipients_per_slice; site.expiring != no_slot; --left) {
     const Slot at = site.expiring;
     site.expiring = all[at].ready_next;
+    next_expiring(site);
     const bool over = expired(at);
     if (left == 1 && over) after_commit = go_on;
     if (over)
@@ -247,10 +291,12 @@ void Scheduler::Impl::forget_if_unused(Slot slot) {
 
 // The first ready recipient and those of the same message beside it, now in flight.
 std::vector<Slot> Scheduler::Impl::take_ready(Slot slot) {
-  const ReadyList& ready = sites[slot].ready;
-  if (ready.size() == 0) return {};
+  ReadyMail& ready = sites[slot].ready;
+  const Slot first = ready.next();
+  if (first == no_slot) return {};
+  ready.served(all.message_of(first).tenant);  // while he still stands there
   std::vector<Slot> taken;
-  all.for_each_of(all.message_of(ready.first()).id, [&](Slot r) {
+  all.for_each_of(all.message_of(first).id, [&](Slot r) {
     if (all[r].place == Place::ready && all.domain_of(r).site == slot) taken.push_back(r);
   });
   std::ranges::sort(taken, {}, [&](Slot r) { return all[r].index; });

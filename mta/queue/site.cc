@@ -6,36 +6,6 @@
 
 namespace relay::queue {
 
-void ReadyList::push_back(OpenRecipients& all, Slot recipient) {
-  OpenRecipient& r = all[recipient];
-  r.ready_next = no_slot;
-  r.ready_previous = last_;
-  (last_ == no_slot ? first_ : all[last_].ready_next) = recipient;
-  last_ = recipient;
-  ++size_;
-}
-
-void ReadyList::unlink(OpenRecipients& all, Slot recipient) {
-  OpenRecipient& r = all[recipient];
-  (r.ready_previous == no_slot ? first_ : all[r.ready_previous].ready_next) = r.ready_next;
-  (r.ready_next == no_slot ? last_ : all[r.ready_next].ready_previous) = r.ready_previous;
-  r.ready_next = r.ready_previous = no_slot;
-  --size_;
-}
-
-std::uint32_t ReadyList::transactions(OpenRecipients& all, std::uint32_t per_transaction,
-                                      std::uint32_t at_most) const {
-  std::uint32_t count = 0, in_run = 0;
-  Slot message = no_slot;
-  for (Slot at = first_; at != no_slot && count < at_most; at = all[at].ready_next) {
-    if (all[at].message == message && ++in_run <= per_transaction) continue;
-    message = all[at].message;
-    in_run = 1;
-    ++count;
-  }
-  return count;
-}
-
 void Targets::set(std::vector<net::Target> targets, Instant fresh_until) {
   targets_ = std::move(targets);
   fresh_until_ = fresh_until;

@@ -6,25 +6,10 @@
 
 #include "mta/dns/resolver.h"
 #include "mta/net/dialer.h"
-#include "mta/queue/open_recipients.h"
+#include "mta/queue/ready_mail.h"
 #include "mta/queue/route.h"
 
 namespace relay::queue {
-
-// The recipients that may be sent now, first come first served; linked through the recipients themselves.
-class ReadyList {
- public:
-  void push_back(OpenRecipients& all, Slot recipient);
-  void unlink(OpenRecipients& all, Slot recipient);
-  Slot first() const { return first_; }
-  std::uint32_t size() const { return size_; }
-  // How many transactions of at most `per_transaction` recipients it holds, counted up to `at_most`.
-  std::uint32_t transactions(OpenRecipients& all, std::uint32_t per_transaction, std::uint32_t at_most) const;
-
- private:
-  Slot first_ = no_slot, last_ = no_slot;
-  std::uint32_t size_ = 0;
-};
 
 // What a site's mail may be sent to, in the order to be tried.
 class Targets {
@@ -56,7 +41,7 @@ std::vector<net::Target> targets_of(const std::vector<dns::Host>& hosts, std::ui
 struct Site {
   Destination destination;
   std::uint32_t domains = 0;  // that have open recipients and lead here
-  ReadyList ready;
+  ReadyMail ready;
   Targets targets;
   std::vector<Slot> connections;
   std::uint32_t limit = 1;            // connections at once, as learnt
@@ -64,10 +49,13 @@ struct Site {
   std::uint32_t failures = 0;         // in a row; above zero one connection at a time probes
   WallTime oldest = WallTime::max();  // no ready recipient was accepted before
   Slot expiring = no_slot;            // the ready recipient to be looked at next for its expiry
+  std::vector<Slot> expiring_next;    // tenants whose ready mail is looked at after that lane's end
   std::string no_mail;                // what all ready recipients are being refused with, slice by slice
   bool looking_up = false;
-  bool in_line = false;  // for a connection, the loop's limit being reached
-  bool dirty = false;    // in the list of sites to be looked at before this turn ends
+  // Who stands in line for it, the loop's limit of connections being reached; few at once, mostly one.
+  std::vector<Slot> in_line;
+  bool in_reserved_line = false;
+  bool dirty = false;  // in the list of sites to be looked at before this turn ends
 };
 
 }  // namespace relay::queue

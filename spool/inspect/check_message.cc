@@ -92,8 +92,13 @@ class Recipient {
     }
     if (row.since != message.since()) differs("its row and the record disagree on when its time began");
     const auto domain = wire::domain_of(message.envelope.recipients[index_].address);
-    if (row_->domain != domain)
-      differs(fmt::format("its row is for the domain {}, and its address says {}", row_->domain, domain));
+    if (row_->texts.domain != domain)
+      differs(
+          fmt::format("its row is for the domain {}, and its address says {}", row_->texts.domain, domain));
+    if (row_->version >= 2 && (row_->texts.account != message.account.value || row.stream != message.stream))
+      differs(fmt::format("its row is of the account {} and {}, and the record says {} and {}",
+                          row_->texts.account, text(row.stream), message.account.value,
+                          text(message.stream)));
   }
 
   const StoredMessage& message_;

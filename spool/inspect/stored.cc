@@ -169,8 +169,9 @@ void MessageWalk::read_queue(StoredMessage& message) {
       queue_.meaningless();
       continue;
     }
-    row.domain = row.row->domain;
-    row.row->domain = {};
+    row.version = payload->version;
+    row.texts = RowTexts(*row.row);
+    row.row->domain = row.row->account = {};
   }
 }
 

@@ -16,8 +16,9 @@ namespace relay::spool {
 
 struct StoredRow {  // of the queue
   std::uint32_t recipient = 0;
-  std::optional<QueueRecord> row;  // without if damaged; its domain is in `domain`
-  std::string domain;
+  std::optional<QueueRecord> row;  // without if damaged; its texts are in `texts`
+  std::uint8_t version = 0;
+  RowTexts texts;
 
   bool closed() const { return row && terminal(row->status); }
 };

@@ -202,6 +202,8 @@ TEST_CASE("a queue row that says other than record and events") {
   CHECK(row([](QueueRecord& r) { r.next_event = 1; }) == differs);
   CHECK(row([](QueueRecord& r) { r.since = at(3); }) == differs);
   CHECK(row([](QueueRecord& r) { r.domain = "elsewhere.example"; }) == differs);
+  CHECK(row([](QueueRecord& r) { r.account = "other"; }) == differs);
+  CHECK(row([](QueueRecord& r) { r.stream = Stream::bulk; }) == differs);
   CHECK(lines_after([](auto& d) {
           put_row(d, {id(1), 2},
                   [](QueueRecord& r) { r.attempts = 1, r.next_event = 1, r.status = Status::held; });

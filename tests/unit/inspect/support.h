@@ -62,6 +62,7 @@ inline void put_row(const TempDir& directory, RecipientRef ref,
   row.due = row.since;
   const std::string domain = "d" + std::to_string(ref.index % 3) + ".example.net";
   row.domain = domain;
+  row.account = "acme";
   change(row);
   std::string payload;
   encode_queue(row, payload);

@@ -86,10 +86,10 @@ TEST_CASE("what is not due stays") {
 TEST_CASE("recipients of a message are found by it, once each, and it goes with the last") {
   OpenRecipients all;
   const Slot domain = all.add_domain("a.example", 7);
-  const Slot a = all.add(message(1), {}, 0, domain, 0);
-  const Slot b = all.add(message(1), {}, 1, domain, 3);
-  const Slot c = all.add(message(2), {}, 0, domain, 0);
-  CHECK(all.add(message(1), {}, 1, domain, 0) == no_slot);
+  const Slot a = all.add({message(1), {}, {}}, 0, domain, 0);
+  const Slot b = all.add({message(1), {}, {}}, 1, domain, 3);
+  const Slot c = all.add({message(2), {}, {}}, 0, domain, 0);
+  CHECK(all.add({message(1), {}, {}}, 1, domain, 0) == no_slot);
   CHECK(all.domain_of(b).recipients == 3);
   CHECK(all[b].attempts == 3);
   CHECK(all.ref(b) == RecipientRef{message(1), 1});
@@ -109,34 +109,6 @@ TEST_CASE("recipients of a message are found by it, once each, and it goes with 
   all.remove(c);
   all.forget_domain(domain);
   CHECK(all.find_domain("a.example") == no_slot);
-}
-
-TEST_CASE("the ready list keeps its order and counts transactions") {
-  OpenRecipients all;
-  const Slot domain = all.add_domain("a.example", 0);
-  ReadyList ready;
-  std::vector<Slot> slots;
-  for (std::uint8_t m = 0; m < 3; ++m)
-    for (std::uint32_t i = 0; i < 5; ++i) {
-      slots.push_back(all.add(message(m), {}, i, domain, 0));
-      ready.push_back(all, slots.back());
-    }
-  CHECK(ready.size() == 15);
-  CHECK(ready.transactions(all, 100, 10) == 3);
-  CHECK(ready.transactions(all, 2, 100) == 9);
-  CHECK(ready.transactions(all, 2, 4) == 4);
-  ready.unlink(all, slots[0]);
-  ready.unlink(all, slots[14]);
-  ready.unlink(all, slots[7]);
-  ready.push_back(all, slots[0]);
-  std::vector<Slot> order;
-  for (Slot at = ready.first(); at != no_slot; at = all[at].ready_next) order.push_back(at);
-  std::vector<Slot> expected(slots.begin() + 1, slots.end() - 1);
-  std::erase(expected, slots[7]);
-  expected.push_back(slots[0]);
-  CHECK(order == expected);
-  while (ready.size() > 0) ready.unlink(all, ready.first());
-  CHECK(ready.first() == no_slot);
 }
 
 TEST_CASE("targets: by preference, those at rest last, no more than asked for") {

@@ -112,6 +112,8 @@ std::vector<Encoded> records() {
     row.due = at(-5);
     row.since = at(1);
     row.domain = "example.net";
+    row.account = "acme";
+    row.stream = Stream::bulk;
     encode_queue(row, out);
   });
   add(Table::events, RowKey::event({id(1), 2}, 5).view(),
@@ -208,9 +210,10 @@ TEST_CASE("values out of their range do not decode") {
   };
   std::string queue, queue_event, queued_message;
   encode_queue({}, queue);
-  const auto as_queue = [](std::string_view p) { return decode_queue(p); };
+  const auto as_queue = [](std::string_view p) { return decode_queue(Payload{p, 2}); };
   CHECK(as_queue(queue).has_value());
   for (const char status : {'\0', '\6'}) CHECK(refused(queue, 0, status, as_queue));
+  for (const char stream : {'\0', '\3'}) CHECK(refused(queue, queue.size() - 2, stream, as_queue));
   encode_event({}, Status::queued, 0, queue_event);
   const auto as_event = [](std::string_view p) { return decode_event(0, p); };
   CHECK(as_event(queue_event).has_value());
@@ -222,6 +225,27 @@ TEST_CASE("values out of their range do not decode") {
   for (const char origin : {'\0', '\3'}) CHECK(refused(queued_message, 0, origin, as_message));
   CHECK(refused(queued_message, 1, 32, as_message));
   CHECK(refused(queued_message, 1, 16, as_message));  // more is said to follow, and does not
+}
+
+TEST_CASE("a queue row of version 1 has no account, and is transactional") {
+  QueueRecord row;
+  row.domain = "example.net";
+  row.account = "acme";
+  row.stream = Stream::bulk;
+  std::string payload;
+  encode_queue(row, payload);
+  const auto now = decode_queue(Payload{payload, 2});
+  REQUIRE(now.has_value());
+  CHECK(now->account == "acme");
+  CHECK(now->stream == Stream::bulk);
+  const std::string before = payload.substr(0, payload.size() - 6);  // stream, count, "acme"
+  const auto old = decode_queue(Payload{before, 1});
+  REQUIRE(old.has_value());
+  CHECK(old->domain == "example.net");
+  CHECK(old->account.empty());
+  CHECK(old->stream == Stream::transactional);
+  CHECK_FALSE(decode_queue(Payload{before, 2}).has_value());
+  CHECK_FALSE(decode_queue(Payload{payload, 1}).has_value());
 }
 
 TEST_CASE("what a message carries reads back, alone and together, and takes no room when nothing is said") {
@@ -314,7 +338,7 @@ TEST_CASE("an API key of version 1 is read, and has no policy") {
   CHECK_FALSE(decode_key("abc", Payload{payload, 2}).has_value());  // its policy is missing
   for (const std::uint8_t version : {std::uint8_t{0}, std::uint8_t{3}})
     CHECK_FALSE(open_frame(Table::keys, "abc", sealed_as(version, Table::keys, "abc", payload)).has_value());
-  CHECK_FALSE(open_frame(Table::queue, "abc", sealed_as(2, Table::queue, "abc", payload)).has_value());
+  CHECK_FALSE(open_frame(Table::events, "abc", sealed_as(2, Table::events, "abc", payload)).has_value());
 }
 
 TEST_CASE("a policy comes back as it was put, and its numbers are checked") {
