@@ -256,11 +256,13 @@ void read_delivery(Section s, queue::SchedulerSettings& d) {
   s.choice("tls", d.client.tls.level, ways);
   s.choice("chunking", d.client.chunking, chunking);
   s.number("connections", d.connections, 1u, 100'000u);
+  s.number("connections_reserved", d.connections_reserved, 0u, 90u);
   s.number("connections_per_site", d.connections_per_site, 1u, 10'000u);
   s.number("connections_at_first", d.connections_at_first, 1u, 10'000u);
   s.number("messages_per_connection", d.messages_per_connection, 1u, many);
   s.number("recipients_per_transaction", d.recipients_per_transaction, 1u, 10'000u);
   s.number("messages_per_turn", d.messages_per_turn, 1u, many);
+  s.number("transactional_weight", d.transactional_weight, 1u, 1000u);
   s.number("addresses_per_attempt", d.addresses_per_attempt, 1u, 1000u);
   s.duration("hosts_fresh", d.hosts_fresh, Duration::zero(), days);
   s.duration("host_rest", d.host_rest, Duration::zero(), days);
