@@ -6,7 +6,7 @@ BUILD_PACKAGES=(
   g++ cmake ninja-build ccache 'pkgconf|pkg-config'
   libuv1-dev 'libllhttp-dev|node-llhttp' libssl-dev liblmdb-dev libyaml-cpp-dev libfmt-dev libspdlog-dev
   libunbound-dev dns-root-data 'libboost-json1.81-dev|libboost-json-dev' libcurl4-openssl-dev libgmime-3.0-dev
-  libidn2-dev libcli11-dev prometheus-cpp-dev
+  libidn2-dev libre2-dev libcli11-dev prometheus-cpp-dev
 )
 RUN_PACKAGES=(openssl curl ca-certificates)  # ./run makes a certificate and shows how to send with curl
 TEST_PACKAGES=(

@@ -24,7 +24,7 @@ EDGES = {
 }
 # A library is included by its folder alone.
 LIBRARIES = {
-    r"uv\.h": ["mta/net"], r"llhttp\.h": ["mta/net"], r"lmdb\.h": ["spool", "spool/inspect"], r"yaml-cpp/.*": ["conf"],
+    r"uv\.h": ["mta/net"], r"llhttp\.h": ["mta/net"], r"lmdb\.h": ["spool", "spool/inspect"], r"yaml-cpp/.*": ["conf"], r"re2/.*": ["mta/queue"],
     r"unbound\.h": ["mta/dns"], r"gmime/.*": ["mta/mime"], r"boost/json.*": ["relay-api", "relay-api/ctl", "mta/sink"],
     r"openssl/.*": ["mta/base", "mta/net"], r"curl/.*": ["relay-api/ctl"], r"CLI/.*": ["relay-api/ctl", "mta/main"],
     r"spdlog/.*": ["mta/base"], r"idn2\.h": ["mta/wire"], r"prometheus/.*": ["mta/base"],
