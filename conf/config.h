@@ -102,6 +102,7 @@ struct Config {
   std::vector<queue::RouteRule> routes;
   dns::UnboundSettings resolver;
   queue::SchedulerSettings delivery;
+  std::string classify_file;  // rules that come before the built-in ones; empty: none
 };
 
 }  // namespace relay::conf

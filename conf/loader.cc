@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "conf/classify_file.h"
 #include "conf/settings.h"
 
 namespace relay::conf {
@@ -38,7 +39,12 @@ std::expected<Config, std::vector<std::string>> load_file(const std::string& pat
   const std::filesystem::path absolute = std::filesystem::absolute(path, error).lexically_normal();
 
   Loaded loaded = load_text(text.str(), absolute.parent_path().string());
-  if (loaded.faults.empty()) return std::move(loaded.config);
+  if (loaded.faults.empty()) {
+    auto classifier = load_classifier(loaded.config.classify_file);
+    if (!classifier) return std::unexpected(std::move(classifier.error()));
+    loaded.config.delivery.classifier = std::move(*classifier);
+    return std::move(loaded.config);
+  }
   std::vector<std::string> sentences;
   for (const auto& fault : loaded.faults) {
     const std::string where = fault.line > 0 ? fmt::format("{}:{}", path, fault.line) : path;

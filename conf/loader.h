@@ -18,6 +18,7 @@ struct Loaded {
   std::vector<KnownKey> known;  // every key the loader looked for
 };
 
+// Of the text alone: files that it names are not read.
 Loaded load_text(const std::string& text, const std::string& directory);
 
 // Each error is a whole sentence: "relay.yaml:12: submission.listen[0].port: 70000 is not between 1 and

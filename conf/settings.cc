@@ -228,6 +228,16 @@ void read_retry(Section s, queue::RetrySettings& retry) {
   s.decimal("jitter", retry.jitter, 0.0, 0.9);
 }
 
+void read_shaping(Section s, queue::SchedulerSettings& d, std::string& file) {
+  s.path("classify", file);
+  queue::ShapingSettings& shaping = d.shaping;
+  s.duration("first_pause", shaping.first_pause, seconds(1), hours(1));
+  s.duration("longest_pause", shaping.longest_pause, seconds(1), days);
+  s.decimal("slowest", shaping.slowest, 0.001, 1000.0);
+  s.duration("recovery", shaping.recovery, seconds(1), days);
+  s.duration("forgotten", shaping.forgotten, seconds(1), days);
+}
+
 void read_timeouts(Section s, wire::ClientTimeouts& t) {
   const auto stage = [&](std::string_view key, Duration& value) {
     s.duration(key, value, seconds(1), hours(1));
@@ -246,7 +256,7 @@ void read_timeouts(Section s, wire::ClientTimeouts& t) {
   stage("quit", t.quit);
 }
 
-void read_delivery(Section s, queue::SchedulerSettings& d) {
+void read_delivery(Section s, queue::SchedulerSettings& d, std::string& classify_file) {
   using wire::Chunking, wire::TlsLevel;
   static constexpr Choice<TlsLevel> ways[] = {
       {"none", TlsLevel::none}, {"opportunistic", TlsLevel::opportunistic}, {"required", TlsLevel::encrypt}};
@@ -271,6 +281,7 @@ void read_delivery(Section s, queue::SchedulerSettings& d) {
   s.size("reply_size", d.client.reply_bytes, n<std::size_t>(1 * KiB), n<std::size_t>(16 * MiB));
   s.number("reply_lines", d.client.reply_lines, 1u, 100'000u);
   read_retry(s.section("retry"), d.retry);
+  read_shaping(s.section("shaping"), d, classify_file);
   read_timeouts(s.section("timeouts"), d.client.timeouts);
 }
 
@@ -297,7 +308,7 @@ void read_settings(Document& document, Config& config) {
   read_limits(root.section("limits"), config);
   read_routes(root, config.routes);
   read_resolver(root.section("resolver"), config.resolver);
-  read_delivery(root.section("delivery"), config.delivery);
+  read_delivery(root.section("delivery"), config.delivery, config.classify_file);
 
   // One setting, told to each module that needs it.
   config.intake.host_name = config.host_name;

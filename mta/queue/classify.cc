@@ -117,11 +117,13 @@ std::expected<Classifier, Classifier::Wrong> Classifier::make(std::vector<Classi
     if (!rule.enhanced.empty())
       if (auto wrong = wrong_enhanced(rule.enhanced)) return std::unexpected(Wrong{i, "enhanced", *wrong});
     if (rule.code.empty() && rule.enhanced.empty() && rule.text.empty())
-      return std::unexpected(Wrong{i, "text", "it fits everything: it needs a code, an enhanced code or a text"});
+      return std::unexpected(
+          Wrong{i, "text", "it fits everything: it needs a code, an enhanced code or a text"});
     if (rule.text.empty()) continue;
     std::string reason;
     if (impl->texts.Add(rule.text, &reason) < 0)
-      return std::unexpected(Wrong{i, "text", fmt::format("the text {} cannot be matched: {}", rule.text, reason)});
+      return std::unexpected(
+          Wrong{i, "text", fmt::format("the text {} cannot be matched: {}", rule.text, reason)});
     impl->rule_of.push_back(i);
   }
   if (!impl->texts.Compile())

@@ -5,8 +5,17 @@
 
 namespace relay::queue {
 
+namespace {
+
+SchedulerSettings complete(SchedulerSettings settings) {
+  if (!settings.classifier) settings.classifier = std::make_shared<const Classifier>();
+  return settings;
+}
+
+}  // namespace
+
 Scheduler::Impl::Impl(Ports p, SchedulerSettings s)
-    : ports(p), settings(std::move(s)), bodies(settings.body_bytes) {}
+    : ports(p), settings(complete(std::move(s))), bodies(settings.body_bytes) {}
 
 // To a session nobody will use any more.
 void Scheduler::Impl::say_goodbye(const Ports& ports, net::SessionId session) {
@@ -73,6 +82,7 @@ Slot Scheduler::Impl::domain_for(const std::string& name) {
     Site site;
     site.destination = destination;
     site.limit = std::clamp(settings.connections_at_first, 1u, settings.connections_per_site);
+    if (const auto slow = slow_sites.extract(destination.site)) site.shaper = slow.mapped();
     entry->second = sites.add(std::move(site));
   }
   ++sites[entry->second].domains;
@@ -140,7 +150,7 @@ void Scheduler::Impl::settle() {
 }
 
 void Scheduler::Impl::arm() {
-  const Instant first = std::min(waiting.earliest(), backing_off.earliest());
+  const Instant first = std::min({waiting.earliest(), backing_off.earliest(), pacing.earliest()});
   if (first >= wake_at) return;  // at worst it wakes early, for nothing
   ports.loop.cancel(wake);
   wake_at = first;
@@ -152,6 +162,7 @@ void Scheduler::Impl::on_wake() {
   wake_at = never;
   const Instant now = ports.loop.now();
   while (const auto site = backing_off.pop_due(now)) mark(*site);
+  while (const auto site = pacing.pop_due(now)) mark(*site);
   std::uint32_t left = settings.recipients_per_slice;
   for (; left > 0; --left) {
     const auto recipient = waiting.pop_due(now);

@@ -35,6 +35,7 @@
 #include "mta/dns/resolver.h"
 #include "mta/net/dialer.h"
 #include "mta/queue/route.h"
+#include "mta/queue/shaper.h"
 #include "mta/queue/trouble.h"
 #include "spool/in_flight.h"
 #include "spool/loader.h"
@@ -72,6 +73,9 @@ struct SchedulerSettings {
   std::uint64_t unrecorded = 10000;
   Duration recheck = std::chrono::milliseconds(100);  // whether they have become fewer
   RetrySettings retry;
+  ShapingSettings shaping;
+  std::size_t slow_sites = 10'000;                         // without mail, whose learnt rate is remembered
+  std::shared_ptr<const Classifier> classifier = nullptr;  // null: codes mean what they say
   wire::ClientSettings client;
 };
 

@@ -93,10 +93,11 @@ void Scheduler::Impl::on_finished(Slot slot, const wire::ClientDialog& dialog) {
   }
   refused(c, fact, dialog.tls().has_value());
   c.afterwards = Afterwards::next_target;
-  if (judge(fact).try_next_host) return;
+  const Verdict verdict = judge_of(c, fact);
+  if (verdict.try_next_host) return;
   log::warn("the host refuses this relay site={} host={} stage={} why={}",
             log::printable(sites[c.site].destination.site), log::printable(c.targets[c.at].name),
-            wire::phrase(fact.stage), log::printable(judge(fact).detail));
+            wire::phrase(fact.stage), log::printable(verdict.detail));
   c.targets.resize(c.at + 1);  // so would the others
 }
 
@@ -135,7 +136,7 @@ void Scheduler::Impl::on_over(Slot slot) {
   if (++c.at < c.targets.size()) return dial(slot);
   const std::vector<Slot> recipients = std::move(c.recipients);
   const spool::MessagePtr message = c.body != no_slot ? bodies.content(c.body) : nullptr;
-  const Refusal refusal = c.refusal.value();
+  const Attempt refusal = c.refusal.value();
   close(slot);
   if (recipients.empty() && sites[site].ready.size() == 0) return;  // delivered meanwhile, or held
   site_failed(site, refusal, recipients, message);
@@ -148,11 +149,11 @@ void Scheduler::Impl::on_result(Slot slot, const wire::TransactionResult& result
   const auto tickets = std::exchange(c.tickets, nullptr);
   std::vector<spool::Ticket> answered_no;
   const bool reused = c.transactions > 1 || c.has_rested;
-  bool well = false, lost = false;
+  bool well = false, lost = false, slowed = false;
   Pauses pauses;
   for (std::size_t i = 0; i < recipients.size(); ++i) {
     const wire::Fact& fact = result.recipients[i];
-    const Verdict verdict = judge(fact);
+    const Verdict verdict = judge_of(c, fact);
     const bool answered = std::holds_alternative<wire::Reply>(fact.answer);
     spool::Ticket ticket = tickets && !tickets->empty() ? (*tickets)[i] : 0;
     // Certain that the host does not have it: no outcome need be awaited.
@@ -164,13 +165,15 @@ void Scheduler::Impl::on_result(Slot slot, const wire::TransactionResult& result
       continue;
     }
     well |= answered;
+    slowed |= verdict.slow_down;
     lost |= !answered && !std::holds_alternative<wire::Unsupported>(fact.answer);
-    conclude(recipients[i], verdict.disposition, event_of(fact, verdict, c, result.tls), pauses,
-             bodies.content(c.body), ticket);
+    slow_down(c, verdict, fact);
+    conclude(recipients[i], {verdict.disposition, event_of(fact, verdict, c, result.tls), verdict.about},
+             pauses, bodies.content(c.body), ticket);
   }
   if (ports.in_flight) ports.in_flight->settle(answered_no);
-  if (well)
-    site_well(c.site);
+  if (well && !slowed)
+    site_well(c.site, c.started);
   else if (lost && !backing_off.contains(c.site) && hopeful(sites[c.site]) <= 1)
     broke_off(c);
   if (!c.recipients.empty()) {
@@ -221,6 +224,7 @@ void Scheduler::Impl::start(Slot slot) {
   transaction.body = message.body;
   if (ports.in_flight) note(c, transaction);
   c.state = State::busy;
+  sites[c.site].shaper.begun(ports.loop.now());
   ++c.transactions;
   wire::ClientDialog& dialog = *ports.dialer.dialog(c.session);
   dialog.start(std::move(transaction), ports.loop.now());

@@ -20,10 +20,11 @@
 
 namespace relay::queue {
 
-// Why a host did not do, kept while others of its site are tried.
-struct Refusal {
+// What has become of an attempt, for recipients that shared it.
+struct Attempt {
   Disposition disposition = Disposition::deferred;
-  spool::Event event;  // without type, time and recipient
+  spool::Event event;          // without type, time and recipient
+  std::optional<Class> about;  // of a refusal
 };
 
 struct Connection {
@@ -44,7 +45,7 @@ struct Connection {
   Slot body = no_slot;             // the content for them, in memory or awaited
   std::shared_ptr<std::vector<spool::Ticket>> tickets;  // in that order; empty until its content ends
   Instant started;                                      // the attempt
-  std::optional<Refusal> refusal;
+  std::optional<Attempt> refusal;  // why a host did not do, kept while others of its site are tried
   TimerId idle_timer;
   Instant idle_since;
 };
@@ -101,9 +102,13 @@ struct Scheduler::Impl {
   void on_hosts(Slot site, dns::MailHosts found, std::uint16_t port);
   void refuse_all_ready(Slot site, std::string detail);
   void refuse_some(Slot site);
-  void site_failed(Slot site, const Refusal& refusal, std::vector<Slot> recipients,
+  void site_failed(Slot site, const Attempt& refusal, std::vector<Slot> recipients,
                    const spool::MessagePtr& message);
-  void site_well(Slot site);
+  void site_well(Slot site, Instant began);
+  void slow_down(const Connection& c, const Verdict& verdict, const wire::Fact& fact);
+  bool may_begin(Slot site);
+  std::uint32_t useful_connections(const Site& site) const;
+  void remember(const Site& site);
   void back_off(Slot site, const std::string& why);
   void unblock(Slot site);
   void expire_ready(Slot site, const std::string& why);
@@ -142,16 +147,18 @@ struct Scheduler::Impl {
   bool withdraw(Slot recipient);
 
   // ---- scheduler_outcome.cc
+  Verdict judge_of(const Connection& c, const wire::Fact& fact) const;
   spool::Event event_of(const wire::Fact& fact, const Verdict& verdict, const Connection& c, bool tls) const;
   void refused(Connection& c, const wire::Fact& fact, bool tls);
-  // One pause for recipients that failed together with as many attempts, so that they stay together.
-  using Pauses = std::map<std::uint32_t, Duration>;
-  void conclude(Slot recipient, Disposition disposition, spool::Event event, Pauses& pauses,
-                const spool::MessagePtr& message, spool::Ticket ticket = 0);
-  void defer(Slot recipient, spool::Event event, Pauses& pauses, const std::string& address,
+  // One pause for recipients that failed together with as many attempts, and were asked to wait as long, so
+  // that they stay together.
+  using Pauses = std::map<std::pair<std::uint32_t, Duration>, Duration>;
+  void conclude(Slot recipient, Attempt attempt, Pauses& pauses, const spool::MessagePtr& message,
+                spool::Ticket ticket = 0);
+  void defer(Slot recipient, Attempt attempt, Pauses& pauses, const std::string& address,
              spool::Ticket ticket);
   void expire(Slot recipient, const std::string& why, const std::string& address);
-  void finish(Slot recipient, spool::Event event, spool::Status status, const std::string& address,
+  void finish(Slot recipient, Attempt attempt, spool::Status status, const std::string& address,
               spool::Ticket ticket);
   void submit(spool::Operation operation);
   bool expired(Slot recipient);
@@ -178,7 +185,9 @@ struct Scheduler::Impl {
   std::array<std::uint64_t, 5> in_place{};  // by Place
   Slots<Site> sites;
   std::unordered_map<std::string, Slot> site_by_key;
-  DueHeap backing_off;  // sites
+  DueHeap backing_off;                                 // sites
+  DueHeap pacing;                                      // sites that may have their next transaction then
+  std::unordered_map<std::string, Shaper> slow_sites;  // by Destination::site, of those without mail
   std::vector<Slot> dirty;
   bool settling = false;
   Slots<Connection> connections;

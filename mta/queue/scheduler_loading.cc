@@ -15,6 +15,7 @@ using Afterwards = Connection::Afterwards;
 // The next transaction's recipients; false if nothing is ready.
 bool Scheduler::Impl::take_message(Slot slot) {
   Connection& c = connections[slot];
+  if (!may_begin(c.site)) return false;
   c.recipients = take_ready(c.site);
   if (c.recipients.empty()) return false;
   c.body = bodies.use(all[c.recipients.front()].message);
@@ -87,7 +88,7 @@ void Scheduler::Impl::unreadable(Slot slot, const Error& error) {
     spool::Event event;
     event.stage = "reading the message from the spool";
     event.detail = (final ? "5.3.0 " : "4.3.0 ") + error.message;
-    conclude(r, final ? Disposition::failed : Disposition::deferred, std::move(event), pauses, nullptr);
+    conclude(r, {final ? Disposition::failed : Disposition::deferred, std::move(event), {}}, pauses, nullptr);
   }
   next(slot);
 }

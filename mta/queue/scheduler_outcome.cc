@@ -10,17 +10,21 @@ std::string host_text(const net::Target& target) {
   return target.name == target.address ? place : target.name + " " + place;
 }
 
-void log_outcome(const spool::Event& event, const RecipientRef& ref, const std::string& address,
+void log_outcome(const Attempt& attempt, const RecipientRef& ref, const std::string& address,
                  std::uint32_t attempts, const std::string& next) {
+  const spool::Event& event = attempt.event;
   const std::string who = address.empty() ? fmt::format("#{}", ref.index) : log::printable(address);
   // Of a delivery the detail is the reply again.
   const std::string detail = event.type == spool::EventType::delivered
                                  ? ""
                                  : fmt::format(" detail={}", log::printable(event.detail));
-  log::info("{} message={} recipient={} attempt={} host={} tls={} stage={} reply={}{}{}{}",
+  const bool known = attempt.about && attempt.about->cause != Cause::other;
+  const std::string about =
+      known ? fmt::format(" cause={} scope={}", text(attempt.about->cause), text(attempt.about->scope)) : "";
+  log::info("{} message={} recipient={} attempt={} host={} tls={} stage={} reply={}{}{}{}{}",
             spool::text(event.type), ref.message.text(), who, attempts, log::printable(event.host),
-            event.tls ? "yes" : "no", log::printable(event.stage), log::printable(event.reply.text()), detail,
-            event.in_doubt ? " in_doubt=yes" : "", next);
+            event.tls ? "yes" : "no", log::printable(event.stage), log::printable(event.reply.text()), about,
+            detail, event.in_doubt ? " in_doubt=yes" : "", next);
 }
 
 std::string span_text(Duration span) {
@@ -30,6 +34,10 @@ std::string span_text(Duration span) {
 }
 
 }  // namespace
+
+Verdict Scheduler::Impl::judge_of(const Connection& c, const wire::Fact& fact) const {
+  return judge(fact, *settings.classifier, c.targets[c.at].name);
+}
 
 spool::Event Scheduler::Impl::event_of(const wire::Fact& fact, const Verdict& verdict, const Connection& c,
                                        bool tls) const {
@@ -47,14 +55,17 @@ spool::Event Scheduler::Impl::event_of(const wire::Fact& fact, const Verdict& ve
 
 // Of several hosts' refusals one that may pass outweighs a final one.
 void Scheduler::Impl::refused(Connection& c, const wire::Fact& fact, bool tls) {
-  const Verdict verdict = judge(fact);
+  const Verdict verdict = judge_of(c, fact);
+  slow_down(c, verdict, fact);
   const bool final = verdict.disposition == Disposition::failed;
   if (final && c.refusal && c.refusal->disposition == Disposition::deferred) return;
-  c.refusal = Refusal{final ? Disposition::failed : Disposition::deferred, event_of(fact, verdict, c, tls)};
+  c.refusal = Attempt{final ? Disposition::failed : Disposition::deferred, event_of(fact, verdict, c, tls),
+                      verdict.about};
 }
 
-void Scheduler::Impl::conclude(Slot recipient, Disposition disposition, spool::Event event, Pauses& pauses,
+void Scheduler::Impl::conclude(Slot recipient, Attempt attempt, Pauses& pauses,
                                const spool::MessagePtr& message, spool::Ticket ticket) {
+  spool::Event& event = attempt.event;
   OpenRecipient& r = all[recipient];
   ++r.attempts;
   event.recipient = r.index;
@@ -63,32 +74,34 @@ void Scheduler::Impl::conclude(Slot recipient, Disposition disposition, spool::E
   const spool::MessagePtr known = message ? message : bodies.peek(r.message);
   const std::string address =
       known && r.index < known->envelope.recipients.size() ? known->envelope.recipients[r.index].address : "";
-  switch (disposition) {
+  switch (attempt.disposition) {
     case Disposition::delivered:
       event.type = spool::EventType::delivered;
       ++totals.delivered;
-      return finish(recipient, std::move(event), spool::Status::delivered, address, ticket);
+      return finish(recipient, std::move(attempt), spool::Status::delivered, address, ticket);
     case Disposition::failed:
       event.type = spool::EventType::failed;
       ++totals.failed;
-      return finish(recipient, std::move(event), spool::Status::failed, address, ticket);
-    case Disposition::deferred: return defer(recipient, std::move(event), pauses, address, ticket);
+      return finish(recipient, std::move(attempt), spool::Status::failed, address, ticket);
+    case Disposition::deferred: return defer(recipient, std::move(attempt), pauses, address, ticket);
   }
 }
 
 // The last attempt is made when the window ends, and not after it.
-void Scheduler::Impl::defer(Slot recipient, spool::Event event, Pauses& pauses, const std::string& address,
+void Scheduler::Impl::defer(Slot recipient, Attempt attempt, Pauses& pauses, const std::string& address,
                             spool::Ticket ticket) {
   const OpenRecipient& r = all[recipient];
+  spool::Event& event = attempt.event;
+  const Duration asked = attempt.about ? attempt.about->pause : Duration::zero();
   event.type = spool::EventType::deferred;
   ++totals.deferred;
-  auto [pause, fresh] = pauses.try_emplace(r.attempts);
-  if (fresh) pause->second = retry_pause(settings.retry, r.attempts, ports.rng);
+  auto [pause, fresh] = pauses.try_emplace({r.attempts, asked});
+  if (fresh) pause->second = retry_pause(settings.retry, r.attempts, asked, ports.rng);
   const Instant end = instant_of(all.message_of(recipient).since) + settings.retry.window;
   const bool last = expired(recipient);
   const Instant due = last ? ports.loop.now() : std::min(ports.loop.now() + pause->second, end);
   const WallTime due_wall = wall_of(due);
-  log_outcome(event, all.ref(recipient), address, r.attempts, " next=" + format_rfc3339(due_wall));
+  log_outcome(attempt, all.ref(recipient), address, r.attempts, " next=" + format_rfc3339(due_wall));
   const std::string why = event.reply.code != 0 ? event.reply.text() : event.detail;
   submit(spool::Attempted{all.ref(recipient), std::move(event), spool::Status::queued, due_wall, ticket});
   if (last) return expire(recipient, why, address);
@@ -108,13 +121,13 @@ void Scheduler::Impl::expire(Slot recipient, const std::string& why, const std::
   event.detail = "4.4.7 delivery time expired after " + span_text(settings.retry.window);
   if (!why.empty()) event.detail += "; last: " + why;
   ++totals.failed;
-  finish(recipient, std::move(event), spool::Status::failed, address, 0);
+  finish(recipient, {Disposition::failed, std::move(event), {}}, spool::Status::failed, address, 0);
 }
 
-void Scheduler::Impl::finish(Slot recipient, spool::Event event, spool::Status status,
+void Scheduler::Impl::finish(Slot recipient, Attempt attempt, spool::Status status,
                              const std::string& address, spool::Ticket ticket) {
-  log_outcome(event, all.ref(recipient), address, all[recipient].attempts, "");
-  submit(spool::Attempted{all.ref(recipient), std::move(event), status, {}, ticket});
+  log_outcome(attempt, all.ref(recipient), address, all[recipient].attempts, "");
+  submit(spool::Attempted{all.ref(recipient), std::move(attempt.event), status, {}, ticket});
   forget(recipient);
 }
 

@@ -8,7 +8,8 @@ namespace relay::queue {
 
 void Scheduler::Impl::pump(Slot slot) {
   Site& site = sites[slot];
-  if (!draining && site.no_mail.empty() && !(site.ready.size() > 0 && paused())) {
+  const bool begins = site.ready.size() > 0 && !paused() && may_begin(slot);
+  if (!draining && site.no_mail.empty() && begins) {
     for (std::size_t i = 0; i < site.connections.size() && site.ready.size() > 0; ++i)
       if (connections[site.connections[i]].state == Connection::State::idle) next(site.connections[i]);
     while (wants_connection(slot)) {
@@ -27,13 +28,49 @@ void Scheduler::Impl::pump(Slot slot) {
 bool Scheduler::Impl::wants_connection(Slot slot) {
   const Site& site = sites[slot];
   if (site.ready.size() == 0 || backing_off.contains(slot) || !site.no_mail.empty()) return false;
-  if (site.connections.size() >= (site.failures > 0 ? 1 : site.limit)) return false;
+  if (site.shaper.next() > ports.loop.now()) return false;
+  if (site.connections.size() >= (site.failures > 0 ? 1 : useful_connections(site))) return false;
   const auto to_come = static_cast<std::uint32_t>(std::ranges::count_if(site.connections, [&](Slot c) {
     const Connection& it = connections[c];
     return it.recipients.empty() &&
            (it.state == Connection::State::opening || it.afterwards != Connection::Afterwards::close);
   }));
   return site.ready.transactions(all, settings.recipients_per_transaction, to_come + 1) > to_come;
+}
+
+// A site that is sent to slowly has no use for many: one can carry several messages a second.
+std::uint32_t Scheduler::Impl::useful_connections(const Site& site) const {
+  if (!site.shaper.limited()) return site.limit;
+  return std::min(site.limit, 1 + static_cast<std::uint32_t>(std::min(site.shaper.rate() / 2, 1e6)));
+}
+
+// Else it is looked at again when it may.
+bool Scheduler::Impl::may_begin(Slot slot) {
+  const Instant next = sites[slot].shaper.next();
+  if (next <= ports.loop.now()) return true;
+  pacing.put(slot, next);
+  return false;
+}
+
+// The host says that this is too much.
+void Scheduler::Impl::slow_down(const Connection& c, const Verdict& verdict, const wire::Fact& fact) {
+  if (!verdict.slow_down) return;
+  Site& site = sites[c.site];
+  const auto& reply = std::get<wire::Reply>(fact.answer);
+  if (!site.shaper.slow_down(c.started, ports.loop.now(),
+                             {verdict.about->cause, verdict.about->scope, reply.text()}, verdict.about->pause,
+                             settings.shaping))
+    return;
+  const auto open = static_cast<std::uint32_t>(site.connections.size());
+  const bool by_connections = verdict.about->cause == Cause::too_many_connections;
+  site.limit = std::max(1u, by_connections ? std::min(site.limit, open) - 1 : site.limit / 2);
+  site.credit = 0;
+  pacing.put(c.site, site.shaper.next());
+  log::info("site slows down site={} cause={} scope={} rate={:.3f} connections={} pause_s={} reply={}",
+            log::printable(site.destination.site), text(verdict.about->cause), text(verdict.about->scope),
+            site.shaper.rate(), site.limit,
+            std::chrono::ceil<std::chrono::seconds>(site.shaper.paused_until() - ports.loop.now()).count(),
+            log::printable(reply.text()));
 }
 
 // Connections that work, or may yet.
@@ -152,7 +189,7 @@ void Scheduler::Impl::on_hosts(Slot slot, dns::MailHosts found, std::uint16_t po
     return refuse_all_ready(slot, "5.1.2 the domain does not exist or has no mail host");  // RFC 3463 3.2
   }
   // A route's host that does not exist is the configuration's fault, so mail waits for it.
-  Refusal refusal;
+  Attempt refusal;
   refusal.event.stage = "looking up mail hosts";
   refusal.event.host = to.fixed ? to.fixed->host : to.domain;
   refusal.event.detail = "4.4.3 looking up mail hosts failed" +  // RFC 3463 3.5
@@ -180,14 +217,14 @@ void Scheduler::Impl::refuse_some(Slot slot) {
       after_commit = [this, at = Handle{slot, sites.generation(slot)}] {
         if (sites.is(at.slot, at.generation)) refuse_some(at.slot);
       };
-    conclude(site.ready.next(), Disposition::failed, event, none, nullptr, 0);
+    conclude(site.ready.next(), {Disposition::failed, event, {}}, none, nullptr);
   }
   if (left > 0) site.no_mail.clear();
 }
 
 // Every host refused or failed. `recipients` were in flight; without any, the next transaction's stand for
 // the site's mail.
-void Scheduler::Impl::site_failed(Slot slot, const Refusal& refusal, std::vector<Slot> recipients,
+void Scheduler::Impl::site_failed(Slot slot, const Attempt& refusal, std::vector<Slot> recipients,
                                   const spool::MessagePtr& message) {
   const std::uint32_t others = hopeful(sites[slot]);
   if (backing_off.contains(slot)) {
@@ -200,7 +237,7 @@ void Scheduler::Impl::site_failed(Slot slot, const Refusal& refusal, std::vector
     recipients = take_ready(slot);
   }
   Pauses pauses;
-  for (const Slot r : recipients) conclude(r, refusal.disposition, refusal.event, pauses, message);
+  for (const Slot r : recipients) conclude(r, refusal, pauses, message);
   if (others > 0 || backing_off.contains(slot)) return;
   if (refusal.disposition != Disposition::deferred) {
     ++sites[slot].failures;
@@ -215,7 +252,7 @@ void Scheduler::Impl::back_off(Slot slot, const std::string& why) {
   ++site.failures;
   site.credit = 0;
   site.limit = std::clamp(settings.connections_at_first, 1u, settings.connections_per_site);
-  const Duration pause = retry_pause(settings.retry, site.failures, ports.rng);
+  const Duration pause = retry_pause(settings.retry, site.failures, Duration::zero(), ports.rng);
   backing_off.put(slot, ports.loop.now() + pause);
   bodies.drop_kept_for(slot);
   expire_ready(slot, why);
@@ -231,10 +268,11 @@ void Scheduler::Impl::unblock(Slot slot) {
 
 // A host has spoken to a transaction as a working one does. Additive growth, as TCP's in congestion
 // avoidance.
-void Scheduler::Impl::site_well(Slot slot) {
+void Scheduler::Impl::site_well(Slot slot, Instant began) {
   Site& site = sites[slot];
   site.failures = 0;
   backing_off.remove(slot);
+  site.shaper.went_well(began, ports.loop.now(), settings.shaping);
   if (site.limit >= settings.connections_per_site || ++site.credit < site.limit) return;
   site.credit = 0;
   ++site.limit;
@@ -281,10 +319,24 @@ void Scheduler::Impl::expire_some(Slot slot, const std::string& why) {
   }
 }
 
+// For the next mail to it. Those whose limit would be forgotten by now go, when there are many.
+void Scheduler::Impl::remember(const Site& site) {
+  if (slow_sites.size() >= settings.slow_sites) {
+    const Instant now = ports.loop.now();
+    std::erase_if(slow_sites, [&](const auto& one) {
+      return now - one.second.paused_until() >= settings.shaping.forgotten;
+    });
+    if (slow_sites.size() >= settings.slow_sites) slow_sites.erase(slow_sites.begin());
+  }
+  slow_sites.insert_or_assign(site.destination.site, site.shaper);
+}
+
 void Scheduler::Impl::forget_if_unused(Slot slot) {
   const Site& site = sites[slot];
   if (site.dirty || site.domains > 0 || !site.connections.empty()) return;
   backing_off.remove(slot);
+  pacing.remove(slot);
+  if (site.shaper.limited()) remember(site);
   site_by_key.erase(site.destination.site);
   sites.remove(slot);
 }

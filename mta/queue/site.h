@@ -8,6 +8,7 @@
 #include "mta/net/dialer.h"
 #include "mta/queue/ready_mail.h"
 #include "mta/queue/route.h"
+#include "mta/queue/shaper.h"
 
 namespace relay::queue {
 
@@ -46,6 +47,7 @@ struct Site {
   std::vector<Slot> connections;
   std::uint32_t limit = 1;            // connections at once, as learnt
   std::uint32_t credit = 0;           // transactions that went well since the limit last changed
+  Shaper shaper;                      // how fast it is sent to, as learnt
   std::uint32_t failures = 0;         // in a row; above zero one connection at a time probes
   WallTime oldest = WallTime::max();  // no ready recipient was accepted before
   Slot expiring = no_slot;            // the ready recipient to be looked at next for its expiry

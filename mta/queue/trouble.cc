@@ -121,6 +121,8 @@ Kind kind_of(const wire::Unsupported& lack, Stage) {
   return Kind::lacks_starttls;
 }
 
+constexpr std::uint32_t asked_often = 10;
+
 // What is stored with every recipient's event must stay small, whatever a host sends.
 constexpr std::size_t longest_detail = 1000;
 
@@ -174,9 +176,23 @@ std::string sentence(const wire::Unsupported& lack, Stage) {
   return fmt::format("the host does not offer {}, which is required", lack.extension);
 }
 
+// Within a transaction a code may mean other than it says; before one, and in 421, the host speaks of itself.
+void look_into(Verdict& verdict, const wire::Reply& reply, Stage stage, const Class& about) {
+  verdict.about = about;
+  const bool of_message = stage >= Stage::mail && stage <= Stage::final_dot && reply.code != 421;
+  if (of_message && about.treat == Treat::defer && verdict.disposition == failed)
+    verdict.disposition = deferred;
+  if (of_message && about.treat == Treat::fail && verdict.disposition == deferred)
+    verdict.disposition = failed;
+  if (verdict.disposition != deferred || about.scope == Scope::recipient || about.scope == Scope::message)
+    return;
+  verdict.slow_down = about.cause == Cause::throttling || about.cause == Cause::too_many_connections ||
+                      about.cause == Cause::blocked;
+}
+
 }  // namespace
 
-Verdict judge(const wire::Fact& fact) {
+Verdict judge(const wire::Fact& fact, const Classifier& classifier, std::string_view host) {
   const Kind kind = std::visit([&](const auto& a) { return kind_of(a, fact.stage); }, fact.answer);
   const auto rule = std::ranges::find_if(
       rules, [&](const Rule& r) { return r.kind == kind && r.from <= fact.stage && fact.stage <= r.to; });
@@ -186,18 +202,25 @@ Verdict judge(const wire::Fact& fact) {
     verdict.in_doubt = rule->in_doubt;
     verdict.try_next_host = rule->try_next_host;
   }
+  if (const auto* reply = std::get_if<wire::Reply>(&fact.answer); reply != nullptr && reply->code >= 400)
+    look_into(verdict, *reply, fact.stage, classifier.classify(*reply, fact.stage, host));
   verdict.detail = std::visit([&](const auto& a) { return sentence(a, fact.stage); }, fact.answer);
   return verdict;
 }
 
-Duration retry_pause(const RetrySettings& settings, std::uint32_t attempts, Rng& rng) {
+Duration retry_pause(const RetrySettings& settings, std::uint32_t attempts, Duration asked, Rng& rng) {
+  if (asked > Duration::zero() && attempts <= asked_often) {
+    const double seconds = std::chrono::duration<double>(std::max(asked, settings.first)).count();
+    return std::chrono::duration_cast<Duration>(
+        std::chrono::duration<double>(seconds * (1.0 + settings.jitter * rng.unit())));
+  }
   const double longest = std::chrono::duration<double>(settings.longest).count();
   const double first = std::chrono::duration<double>(settings.first).count();
   const double exponent = attempts > 1 ? attempts - 1.0 : 0.0;
   // pow() may reach infinity; min() brings it back.
   const double pause = std::min(longest, first * std::pow(settings.factor, exponent));
   const double spread = 1.0 + settings.jitter * (2.0 * rng.unit() - 1.0);
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(pause * spread));
+  return std::max(asked, std::chrono::duration_cast<Duration>(std::chrono::duration<double>(pause * spread)));
 }
 
 }  // namespace relay::queue

@@ -1,10 +1,14 @@
 // Trouble: what every answer of a remote host, at every stage, means for a recipient. All failure policy is
-// here, and nowhere else. Pure.
+// here, and nowhere else; the table of refusals (classify.h) only says what they are about, and where a code
+// does not mean what it says. Pure.
 #pragma once
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "mta/base/clock.h"
 #include "mta/base/rng.h"
+#include "mta/queue/classify.h"
 #include "mta/wire/client_dialog.h"
 
 namespace relay::queue {
@@ -15,10 +19,13 @@ struct Verdict {
   Disposition disposition = Disposition::deferred;
   bool in_doubt = false;       // lost after the final dot: the host may have the message
   bool try_next_host = false;  // about the host, not the recipient: another of the site may do better
+  bool slow_down = false;      // the site is sent too much: less, and later
+  std::optional<Class> about;  // what a refusal by reply is about
   std::string detail;          // one human sentence: "connection refused while connecting"
 };
 
-Verdict judge(const wire::Fact& fact);
+// `host`, who answered, in lower case.
+Verdict judge(const wire::Fact& fact, const Classifier& classifier, std::string_view host);
 
 struct RetrySettings {
   Duration first = std::chrono::minutes(1);  // after the first failed attempt
@@ -30,7 +37,9 @@ struct RetrySettings {
   double jitter = 0.2;  // each pause is spread over +-20 %
 };
 
-// The pause after attempt number `attempts` (1 is the first) has failed.
-Duration retry_pause(const RetrySettings& settings, std::uint32_t attempts, Rng& rng);
+// The pause after attempt number `attempts` (1 is the first) has failed. A host that asks for a pause
+// (`asked`, zero if it does not) gets it, and a little more; but one that has asked often enough is not asked
+// back sooner than any other.
+Duration retry_pause(const RetrySettings& settings, std::uint32_t attempts, Duration asked, Rng& rng);
 
 }  // namespace relay::queue

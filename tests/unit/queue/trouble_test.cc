@@ -21,7 +21,7 @@ const Stage stages[] = {Stage::connect,   Stage::greeting,  Stage::ehlo, Stage::
 std::string letters(const Answer& answer) {
   std::string row;
   for (const Stage stage : stages) {
-    const Verdict v = judge({stage, answer});
+    const Verdict v = judge({stage, answer}, Classifier(), "");
     CHECK(!v.detail.empty());
     char letter = v.try_next_host ? 'n' : v.in_doubt ? '?' : 'd';
     CHECK_FALSE((v.in_doubt && v.try_next_host));
@@ -123,14 +123,14 @@ TEST_CASE("judge: the sentence for people") {
       {{Stage::mail, Unsupported{"REQUIRETLS", "the session is not under TLS"}},
        "5.7.10 this message demands verified TLS, and the session is not under TLS"},
   };
-  for (const auto& c : cases) CHECK(judge(c.fact).detail == c.detail);
+  for (const auto& c : cases) CHECK(judge(c.fact, Classifier(), "").detail == c.detail);
 }
 
 TEST_CASE("judge: a detail is short, and never ends within a character") {
   for (int lead = 0; lead < 3; ++lead) {
     std::string text(static_cast<std::size_t>(lead), 'x');
     for (int i = 0; i < 20000; ++i) text += "\xe2\x82\xac";
-    const std::string detail = judge({Stage::rcpt, Reply{550, "", {text}}}).detail;
+    const std::string detail = judge({Stage::rcpt, Reply{550, "", {text}}}, Classifier(), "").detail;
     CHECK(detail.size() < 1100);
     const auto end = detail.find("...");
     REQUIRE(end != std::string::npos);
@@ -144,13 +144,13 @@ TEST_CASE("retry pauses grow by the factor, stop at the longest, and are spread"
   SeededRng rng(1);
   const std::vector<int> minutes{1, 2, 4, 8, 16, 32, 64, 128, 240, 240};
   for (std::uint32_t i = 0; i < minutes.size(); ++i) {
-    const auto pause = retry_pause(settings, i + 1, rng);
+    const auto pause = retry_pause(settings, i + 1, Duration::zero(), rng);
     CHECK(pause == std::chrono::minutes(minutes[i]));
   }
-  CHECK(retry_pause(settings, 0, rng) == std::chrono::minutes(1));
-  CHECK(retry_pause(settings, 4'000'000'000u, rng) == settings.longest);
+  CHECK(retry_pause(settings, 0, Duration::zero(), rng) == std::chrono::minutes(1));
+  CHECK(retry_pause(settings, 4'000'000'000u, Duration::zero(), rng) == settings.longest);
   settings.factor = 1.0;
-  CHECK(retry_pause(settings, 50, rng) == settings.first);
+  CHECK(retry_pause(settings, 50, Duration::zero(), rng) == settings.first);
 }
 
 TEST_CASE("retry pauses stay within the jitter, and use all of it") {
@@ -159,10 +159,12 @@ TEST_CASE("retry pauses stay within the jitter, and use all of it") {
   for (const std::uint32_t attempts : {1u, 5u, 20u}) {
     RetrySettings exact;
     exact.jitter = 0;
-    const double middle = std::chrono::duration<double>(retry_pause(exact, attempts, rng)).count();
+    const double middle =
+        std::chrono::duration<double>(retry_pause(exact, attempts, Duration::zero(), rng)).count();
     double least = middle * 2, most = 0;
     for (int i = 0; i < 2000; ++i) {
-      const double pause = std::chrono::duration<double>(retry_pause(settings, attempts, rng)).count();
+      const double pause =
+          std::chrono::duration<double>(retry_pause(settings, attempts, Duration::zero(), rng)).count();
       least = std::min(least, pause);
       most = std::max(most, pause);
     }
@@ -171,4 +173,43 @@ TEST_CASE("retry pauses stay within the jitter, and use all of it") {
     CHECK(least < middle * 0.82);
     CHECK(most > middle * 1.18);
   }
+}
+
+TEST_CASE("judge: what the table of refusals changes, and where it cannot") {
+  auto made = Classifier::make(
+      {{.text = "busy", .cause = Cause::throttling, .scope = Scope::site, .treat = Treat::defer},
+       {.text = "never", .cause = Cause::policy, .treat = Treat::fail},
+       {.text = "grey", .cause = Cause::greylisting, .pause = std::chrono::minutes(5)},
+       {.text = "personal", .cause = Cause::throttling, .scope = Scope::recipient}});
+  REQUIRE(made.has_value());
+  const auto judged = [&](Stage stage, int code, const char* text) {
+    return judge({stage, Reply{code, "", {text}}}, *made, "mx.example.com");
+  };
+  CHECK(judged(Stage::rcpt, 550, "busy").disposition == Disposition::deferred);
+  CHECK(judged(Stage::rcpt, 550, "busy").slow_down);
+  CHECK(judged(Stage::final_dot, 450, "never").disposition == Disposition::failed);
+  CHECK_FALSE(judged(Stage::final_dot, 450, "never").slow_down);
+  CHECK(judged(Stage::rcpt, 421, "never").disposition == Disposition::deferred);
+  CHECK(judged(Stage::greeting, 450, "never").disposition == Disposition::deferred);
+  CHECK(judged(Stage::greeting, 554, "busy").slow_down);
+  CHECK(judged(Stage::greeting, 554, "busy").try_next_host);
+  CHECK(judged(Stage::rcpt, 450, "grey").about->pause == std::chrono::minutes(5));
+  CHECK_FALSE(judged(Stage::rcpt, 450, "personal").slow_down);
+  CHECK_FALSE(judge({Stage::final_dot, Reply{250, "", {"busy"}}}, *made, "").about.has_value());
+  CHECK_FALSE(judge({Stage::rcpt, TimedOut{}}, *made, "").about.has_value());
+}
+
+TEST_CASE("retry pause: a host that asks for one gets it, and not for ever") {
+  RetrySettings settings;
+  SeededRng rng(7);
+  using std::chrono::minutes;
+  for (const std::uint32_t attempts : {1u, 5u, 10u}) {
+    const auto pause = retry_pause(settings, attempts, minutes(5), rng);
+    CHECK(pause >= minutes(5));
+    CHECK(pause <= minutes(6));
+  }
+  CHECK(retry_pause(settings, 1, std::chrono::seconds(1), rng) >=
+        settings.first);  // no host sets a pace of seconds
+  CHECK(retry_pause(settings, 11, std::chrono::seconds(1), rng) > std::chrono::hours(3));
+  CHECK(retry_pause(settings, 20, std::chrono::hours(20), rng) == std::chrono::hours(20));
 }
