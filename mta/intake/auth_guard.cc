@@ -80,7 +80,7 @@ Duration AuthGuard::failed(const Attempt& attempt, const Loop& loop) {
 void AuthGuard::succeeded(const Attempt& attempt, const Loop& loop) {
   const std::lock_guard lock(mutex_);
   table(LockoutKind::address).counting.erase(tried(attempt, loop).client);
-  known_.succeeded(shortened(attempt.account), neighbourhood_text(attempt.address), loop.wall());
+  known_.succeeded(shortened(attempt.account), neighbourhood_text(attempt.address), loop.wall(), loop.now());
 }
 
 // What has ended stands in front: all windows and all lock-outs are of one length.

@@ -19,7 +19,8 @@
 //
 // The counts are in memory, lost with the process: at most `tracked` entries of each kind. When one more
 // comes, the oldest that is not locked out goes, and only if all are the oldest of those. Thread-safe,
-// constant time but for lifting; the clock is the calling loop's. Passwords are not seen here.
+// constant time but for lifting, and no I/O: the file of who is known is written on a thread of its own. The
+// clock is the calling loop's. Passwords are not seen here.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -30,6 +31,7 @@
 #include <vector>
 
 #include "mta/base/loop.h"
+#include "mta/base/task_thread.h"
 #include "mta/intake/bounded_map.h"
 #include "mta/intake/known_clients.h"
 #include "spool/types.h"
@@ -71,7 +73,7 @@ class AuthGuard {
   // `known_file`: where it is kept who is known, empty for in memory alone. `now` is the time of the start.
   explicit AuthGuard(AuthGuardSettings settings, std::string known_file = {}, WallTime now = {})
       : settings_(std::move(settings)),
-        known_(std::move(known_file), settings_.tracked, settings_.known_time, now) {}
+        known_(std::move(known_file), settings_.tracked, settings_.known_time, now, files_) {}
 
   // Who tries, from where. `account` may be any text, or empty where none is given.
   struct Attempt {
@@ -116,6 +118,7 @@ class AuthGuard {
   std::array<Table, 2> tables_;
   KnownClients known_;
   AuthGuardStats stats_;
+  TaskThread files_;  // the last, so that it has ended before what it writes
 };
 
 // "until 2026-11-21 22:10:05 UTC", rounded up.

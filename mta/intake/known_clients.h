@@ -1,57 +1,49 @@
 // KnownClients: which clients have lately authenticated for which account, over restarts too.
 //
 // A pair of account and client is kept as a digest with the time of its last success, at most `most` pairs;
-// the one whose success is the oldest gives way. With a file a new pair is appended to it at once, one short
-// write that is never synced: a crash of the process loses nothing, one of the machine the last few seconds.
-// A known pair is written again once an eighth of its time has gone by, so that a busy client costs no write.
-// At the start, and when it has twice as many lines as there may be pairs, the file is written anew and put
-// in the old one's place; so it has no more than 5 MB for 50,000 pairs.
+// the one whose success came first gives way. With a file (KnownFile) a new pair is noted there at once, and
+// a known one again once an eighth of its time has gone by, so that a busy client costs no write.
 //
-// The file stops nobody: what cannot be read in it is passed over, and if it cannot be written the log says
-// so once and what is known is in memory alone until it can, which is tried again once a minute.
+// A clock that is wrong costs those who authenticate meanwhile, until they do it again, and nobody else:
+// times are judged when somebody asks, and neither forgotten nor changed when they are read. A time to come,
+// of a clock that was ahead then or is behind now, counts as now, and the next success puts it right; the log
+// says at the start if there are such.
 //
-// The file: lines of 32 hexadecimal digits (the first half of SHA-256 of account, line feed, client), a blank
-// and seconds since 1970; a later line counts. Mode 0600. One process's, who has the directory locked. Not
-// thread-safe.
+// No I/O but the reading at the start. Not thread-safe.
 #pragma once
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
-#include "mta/base/clock.h"
+#include "mta/base/loop.h"
 #include "mta/intake/bounded_map.h"
+#include "mta/intake/known_file.h"
 
 namespace relay::intake {
 
 class KnownClients {
  public:
-  // `file`: empty for none. A success counts for `lasting`.
-  KnownClients(std::string file, std::uint32_t most, Duration lasting, WallTime now);
-  ~KnownClients();
-  KnownClients(const KnownClients&) = delete;
-  KnownClients& operator=(const KnownClients&) = delete;
+  // `file`: empty for none; `files`: what writes it, which runs nothing more of this when it ends. A success
+  // counts for `lasting`. `now` is the time of the start.
+  KnownClients(std::string file, std::uint32_t most, Duration lasting, WallTime now, Executor& files);
 
-  void succeeded(std::string_view account, std::string_view client, WallTime now);
+  // `tick` is the time of a clock that nobody sets.
+  void succeeded(std::string_view account, std::string_view client, WallTime now, Instant tick);
   bool knows(std::string_view account, std::string_view client, WallTime now);
 
  private:
   struct Success {
-    WallTime last, written;
+    WallTime last;
+    std::optional<WallTime> noted;  // in the file
   };
-  void read(WallTime now);
-  Success& put(std::string_view pair, WallTime now);
-  void write(const std::string& pair, WallTime now);
-  bool write_anew();
-  void failed(const char* what);
+  Success& put(std::string_view pair, WallTime at);
 
-  const std::string file_;
   const std::uint32_t most_;
   const Duration lasting_;
   BoundedMap<Success> pairs_;  // by digest
-  int fd_ = -1;                // appended to; -1: there is none
-  std::uint64_t lines_ = 0;    // in the file
-  WallTime try_again_;         // with fd_ -1
-  bool told_ = false;          // that it cannot be written
+  std::optional<KnownFile> file_;
 };
 
 }  // namespace relay::intake

@@ -192,7 +192,7 @@ TEST_CASE("who is known outlives the process: nobody can lock an account out aft
     guard.succeeded(World::at("192.0.2.1", "acme"), loop);
     loop.advance(hours(24 * 5));
     guard.succeeded(World::at("192.0.2.2", "acme"), loop);
-  }  // as if killed: nothing is written at the end
+  }
   loop.advance(hours(24 * 3));
   AuthGuard guard({}, file, loop.wall());
   attack(guard);
