@@ -24,9 +24,6 @@ HostsTable parse_hosts(std::string_view text) {
       if (std::ranges::find(known, *address) == known.end()) known.push_back(*address);
     }
   }
-  // As from the DNS: IPv6 first.
-  for (auto& [name, addresses] : table)
-    std::ranges::stable_partition(addresses, [](const std::string& a) { return a.contains(':'); });
   return table;
 }
 

@@ -49,8 +49,12 @@ std::optional<std::string> canonical(int family, const std::string& text) {
 std::string_view text(Type type) {
   switch (type) {
     case Type::a: return "A";
+    case Type::ns: return "NS";
+    case Type::cname: return "CNAME";
     case Type::mx: return "MX";
+    case Type::txt: return "TXT";
     case Type::aaaa: return "AAAA";
+    case Type::tlsa: return "TLSA";
   }
   return "?";
 }
@@ -64,10 +68,34 @@ std::optional<Mx> parse_mx(std::string_view data) {
 
 std::optional<std::string> parse_address(Type type, std::string_view data) {
   const int family = type == Type::a ? AF_INET : AF_INET6;
-  if (type == Type::mx || data.size() != (type == Type::a ? 4u : 16u)) return std::nullopt;
+  if ((type != Type::a && type != Type::aaaa) || data.size() != (type == Type::a ? 4u : 16u))
+    return std::nullopt;
   std::array<char, INET6_ADDRSTRLEN> out{};
   if (!inet_ntop(family, data.data(), out.data(), out.size())) return std::nullopt;
   return std::string(out.data());
+}
+
+std::optional<Tlsa> parse_tlsa(std::string_view data) {
+  if (data.size() < 4) return std::nullopt;
+  const unsigned usage = octet(data[0]), selector = octet(data[1]), matching = octet(data[2]);
+  if (usage > 3 || selector > 1 || matching > 2) return std::nullopt;
+  const std::string_view rest = data.substr(3);
+  if ((matching == 1 && rest.size() != 32) || (matching == 2 && rest.size() != 64)) return std::nullopt;
+  return Tlsa{static_cast<Tlsa::Usage>(usage), static_cast<Tlsa::Selector>(selector),
+              static_cast<Tlsa::Matching>(matching), std::string(rest)};
+}
+
+std::optional<std::string> parse_txt(std::string_view data) {
+  if (data.empty()) return std::nullopt;
+  std::string text;
+  while (!data.empty()) {
+    const std::size_t length = octet(data.front());
+    data.remove_prefix(1);
+    if (length > data.size()) return std::nullopt;
+    text += data.substr(0, length);
+    data.remove_prefix(length);
+  }
+  return text;
 }
 
 std::optional<std::string> literal_address(std::string_view text) {

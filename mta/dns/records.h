@@ -8,7 +8,8 @@
 
 namespace relay::dns {
 
-enum class Type : int { a = 1, mx = 15, aaaa = 28 };  // RFC 1035 3.2.2, RFC 3596 2.1
+// RFC 1035 3.2.2, RFC 3596 2.1, RFC 6698 7.1
+enum class Type : int { a = 1, ns = 2, cname = 5, mx = 15, txt = 16, aaaa = 28, tlsa = 52 };
 std::string_view text(Type type);
 
 struct Question {
@@ -26,6 +27,12 @@ struct Answer {
   } status = Status::failed;
   std::vector<std::string> data;  // record data in wire form, names uncompressed
   std::string detail;             // of failed: "SERVFAIL"
+  // Validated by DNSSEC from a trust anchor down, every alias on the way included; of no_data and no_domain,
+  // that there is nothing. False where nothing is validated.
+  bool secure = false;
+  bool bogus = false;  // failed, because it should have been validated and could not be
+  std::string
+      canonical{};  // lower case: the name the records have, if the one asked for is an alias; else empty
 };
 
 struct Mx {
@@ -37,6 +44,23 @@ struct Mx {
 std::optional<Mx> parse_mx(std::string_view data);
 // Text of the record data of an A or AAAA record.
 std::optional<std::string> parse_address(Type type, std::string_view data);
+
+// What a host promises of its certificate (RFC 6698 2.1).
+struct Tlsa {
+  enum class Usage : std::uint8_t { pkix_ta, pkix_ee, dane_ta, dane_ee };
+  enum class Selector : std::uint8_t { certificate, public_key };
+  enum class Matching : std::uint8_t { exact, sha256, sha512 };
+  Usage usage = Usage::dane_ee;
+  Selector selector = Selector::certificate;
+  Matching matching = Matching::exact;
+  std::string data;  // octets: of a digest as many as it has, else at least one
+  friend bool operator==(const Tlsa&, const Tlsa&) = default;
+};
+// nullopt for what is malformed or has a number without a meaning: unusable (RFC 6698 4.1).
+std::optional<Tlsa> parse_tlsa(std::string_view data);
+
+// The strings of a TXT record (RFC 1035 3.3.14) as one; nullopt if malformed.
+std::optional<std::string> parse_txt(std::string_view data);
 
 // The address in its usual text if `text` is an IPv4 or IPv6 address.
 std::optional<std::string> literal_address(std::string_view text);

@@ -1,8 +1,10 @@
 #include "mta/dns/unbound_context.h"
 
+#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unbound.h>
 #include <unistd.h>
 
@@ -34,11 +36,25 @@ std::string rcode_name(int rcode) {
   }
 }
 
+// Empty if it is the name that was asked for, in whatever case.
+std::string canonical_name(const ub_result& result) {
+  const auto clean = [](const char* text) {
+    std::string name = text ? text : "";
+    if (name.ends_with('.')) name.pop_back();
+    for (char& c : name)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return name;
+  };
+  const std::string name = clean(result.canonname);
+  return name == clean(result.qname) || !host_name(name) ? "" : name;
+}
+
 Answer to_answer(int error, const ub_result* result) {
   Answer answer;
   if (error != UB_NOERROR || !result) {
     answer.detail = ub_strerror(error);
   } else if (result->bogus) {
+    answer.bogus = true;
     answer.detail = std::string("DNSSEC validation failed: ") + (result->why_bogus ? result->why_bogus : "");
   } else if (result->nxdomain || result->rcode == 3) {
     answer.status = Answer::Status::no_domain;
@@ -50,7 +66,9 @@ Answer to_answer(int error, const ub_result* result) {
     answer.status = Answer::Status::data;
     for (std::size_t i = 0; result->data[i]; ++i)
       answer.data.emplace_back(result->data[i], static_cast<std::size_t>(result->len[i]));
+    answer.canonical = canonical_name(*result);
   }
+  answer.secure = answer.status != Answer::Status::failed && result->secure;
   return answer;
 }
 
@@ -73,29 +91,83 @@ Result<void> set_options(ub_ctx* context, const UnboundSettings& settings) {
   return {};
 }
 
+bool usable_server(const std::string& server) {
+  const auto at = std::min(server.find('@'), server.size());
+  const bool port = at == server.size() ||
+                    (at + 1 < server.size() && server.find_first_not_of("0123456789", at + 1) == server.npos);
+  return port && literal_address(server.substr(0, at)).has_value();
+}
+
+Result<void> refuse_server(const std::string& server) {
+  return fail(Errc::invalid,
+              "the DNS server " + log::printable(server) + " is not of the form ADDRESS or ADDRESS@PORT");
+}
+
 Result<void> set_servers(ub_ctx* context, const UnboundSettings& settings) {
   for (const auto& server : settings.servers)
-    if (ub_ctx_set_fwd(context, server.c_str()) != 0)
-      return fail(Errc::invalid,
-                  "the DNS server " + log::printable(server) + " is not of the form ADDRESS or ADDRESS@PORT");
+    if (!usable_server(server) || ub_ctx_set_fwd(context, server.c_str()) != 0) return refuse_server(server);
   if (settings.servers.empty() && ub_ctx_resolvconf(context, settings.resolv_conf.c_str()) != 0)
     log::warn("{} cannot be read; names are resolved from the root servers", settings.resolv_conf);
+  return {};
+}
+
+// What libunbound takes from a file alone, in the form of unbound.conf(5).
+Result<std::string> zones_text(const UnboundSettings& settings) {
+  std::string text = "server:\n";
+  for (const auto& zone : settings.insecure_zones) {
+    if (zone != "." && !host_name(zone)) return fail(Errc::invalid, log::printable(zone) + " is no domain");
+    text += fmt::format("  domain-insecure: \"{}\"\n", zone);
+  }
+  for (const auto& zone : settings.zones) {
+    if (!host_name(zone.zone)) return fail(Errc::invalid, log::printable(zone.zone) + " is no domain");
+    const std::string_view kind = zone.stub ? "stub" : "forward";
+    text += fmt::format("{}-zone:\n  name: \"{}\"\n", kind, zone.zone);
+    for (const auto& server : zone.servers) {
+      if (!usable_server(server)) return std::unexpected(refuse_server(server).error());
+      text += fmt::format("  {}-addr: {}\n", kind, server);
+    }
+  }
+  return text;
+}
+
+Result<void> set_zones(ub_ctx* context, const UnboundSettings& settings) {
+  if (settings.zones.empty() && settings.insecure_zones.empty()) return {};
+  const auto text = zones_text(settings);
+  if (!text) return std::unexpected(text.error());
+  const int fd = memfd_create("relay-dns", MFD_CLOEXEC);
+  const bool written = fd >= 0 && write(fd, text->data(), text->size()) == static_cast<ssize_t>(text->size());
+  const int error =
+      written ? ub_ctx_config(context, fmt::format("/proc/self/fd/{}", fd).c_str()) : UB_READFILE;
+  if (fd >= 0) close(fd);
+  if (error == UB_NOERROR) return {};
+  return fail(Errc::system, std::string("libunbound refuses the zones: ") + ub_strerror(error));
+}
+
+Result<void> set_anchors(ub_ctx* context, const UnboundSettings& settings) {
+  const auto& file = settings.trust_anchor_file;
+  if (!file.empty() && (access(file.c_str(), R_OK) != 0 || ub_ctx_add_ta_file(context, file.c_str()) != 0))
+    return fail(Errc::invalid, "the trust anchor file " + file + " cannot be read");
+  for (const auto& anchor : settings.trust_anchors)
+    if (ub_ctx_add_ta(context, anchor.c_str()) != 0)
+      return fail(Errc::invalid, "the trust anchor " + log::printable(anchor) + " is no DS or DNSKEY record");
   return {};
 }
 
 Result<ContextPtr> open_context(const UnboundSettings& settings) {
   ContextPtr context(ub_ctx_create());
   if (!context) return fail(Errc::system, "libunbound cannot make a context");
-  if (auto set = set_options(context.get(), settings); !set) return std::unexpected(set.error());
-  if (auto set = set_servers(context.get(), settings); !set) return std::unexpected(set.error());
-  const auto& anchor = settings.trust_anchor_file;
-  if (!anchor.empty() &&
-      (access(anchor.c_str(), R_OK) != 0 || ub_ctx_add_ta_file(context.get(), anchor.c_str()) != 0))
-    return fail(Errc::invalid, "the trust anchor file " + anchor + " cannot be read");
+  for (const auto set : {set_options, set_servers, set_zones, set_anchors})
+    if (auto done = set(context.get(), settings); !done) return std::unexpected(done.error());
   ub_ctx_async(context.get(), 1);
-  // The last step: it ends configuration, and so is where libunbound says that it cannot be used.
-  if (const int error = ub_ctx_zone_remove(context.get(), "test."))
-    return fail(Errc::invalid, std::string("libunbound refuses its configuration: ") + ub_strerror(error));
+  // The last step: it ends configuration, and so is where libunbound says that it cannot be used. What it
+  // answers for some names by itself gives way to who was told to be asked for them.
+  std::vector<std::string> asked{"test."};
+  for (const auto& zone : settings.zones) asked.push_back(zone.zone + '.');
+  for (const auto& zone : asked)
+    if (const int error = ub_ctx_zone_remove(context.get(), zone.c_str()))
+      return fail(
+          Errc::invalid,
+          std::string("libunbound refuses its configuration, a trust anchor perhaps: ") + ub_strerror(error));
   return context;
 }
 

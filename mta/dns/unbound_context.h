@@ -3,6 +3,9 @@
 // ask() is called on one thread; `answered` runs on the taking thread, once for every ask() that succeeded,
 // unless the context is destroyed first: after the destructor it never runs. Names libunbound nowhere, so
 // that only unbound_context.cc includes it.
+//
+// Which trust anchors count is for the caller to say: of UnboundSettings it takes the file, if there is a
+// name, and the others as they stand.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -14,7 +14,9 @@ SessionMachine::SessionMachine(SessionHost& host, SessionId id, Parts parts, Res
   if (socket)
     link_.emplace(host_.loop.raw(), std::move(*socket), [this](Link::Event event) { on_event(event); });
   else
-    connect_error_ = socket.error().message;
+    connect_error_ = {
+        socket.error().code == Errc::not_found ? Closed::Why::no_route : Closed::Why::connect_failed,
+        socket.error().message};
   later();
 }
 
@@ -45,7 +47,7 @@ void SessionMachine::resume() {
 }
 
 void SessionMachine::begin() {
-  if (!link_) return end(Closed::Why::connect_failed, connect_error_);
+  if (!link_) return end(connect_error_.why, connect_error_.detail);
   if (parts_.remote) {
     phase_ = Phase::connecting;
   } else if (parts_.incoming.on_header) {

@@ -101,7 +101,7 @@ class SessionMachine {
   SessionId id_;
   Parts parts_;
   std::optional<Link> link_;
-  std::string connect_error_;
+  wire::Closed connect_error_;
   Phase phase_ = Phase::fresh;
   std::string header_;   // of the PROXY protocol, while it is not whole
   bool opened_ = false;  // on_open was called

@@ -78,14 +78,24 @@ void send_at_once(int fd) {
   (void)::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+namespace {
+
+// IPv6 that is switched off, or has no address but local ones, has no route either.
+std::unexpected<Error> connect_error(int number) {
+  const bool no_route = number == ENETUNREACH || number == EAFNOSUPPORT || number == EADDRNOTAVAIL;
+  return fail(no_route ? Errc::not_found : Errc::unavailable, reason(number));
+}
+
+}  // namespace
+
 Result<Socket> start_connect(const std::string& address, std::uint16_t port) {
   auto parsed = parse_address(address, port);
   if (!parsed) return std::unexpected(parsed.error());
   Socket socket(::socket(parsed->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket) return fail(Errc::system, reason(errno));
+  if (!socket) return connect_error(errno);
   send_at_once(socket.get());
   if (::connect(socket.get(), parsed->get(), parsed->size) != 0 && errno != EINPROGRESS)
-    return fail(Errc::unavailable, reason(errno));
+    return connect_error(errno);
   return socket;
 }
 

@@ -47,7 +47,7 @@ std::string reason(int error_number);  // "connection refused"
 int pending_error(int fd);             // SO_ERROR
 void send_at_once(int fd);             // TCP_NODELAY; nothing for a Unix socket
 
-// A connection under way, or the reason why there can be none.
+// A connection under way, or the reason why there can be none: Errc::not_found if this machine has no route.
 Result<Socket> start_connect(const std::string& address, std::uint16_t port);
 
 }  // namespace relay::net

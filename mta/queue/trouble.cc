@@ -145,6 +145,7 @@ std::string_view reason(wire::Closed::Why why) {
     case wire::Closed::Why::end_of_file: return "the host closed the connection";
     case wire::Closed::Why::reset: return "the connection was lost";
     case wire::Closed::Why::connect_failed: return "no connection could be made";
+    case wire::Closed::Why::no_route: return "there is no route to the host";
     case wire::Closed::Why::connect_timeout: return "timed out";
     case wire::Closed::Why::tls_failed: return "TLS failed";
   }
@@ -206,6 +207,36 @@ Verdict judge(const wire::Fact& fact, const Classifier& classifier, std::string_
     look_into(verdict, *reply, fact.stage, classifier.classify(*reply, fact.stage, host));
   verdict.detail = std::visit([&](const auto& a) { return sentence(a, fact.stage); }, fact.answer);
   return verdict;
+}
+
+Verdict judge(const dns::MailHosts& found, bool fixed) {
+  using Status = dns::MailHosts::Status;
+  Verdict verdict;
+  const auto say = [&](std::string_view sentence) {
+    verdict.detail = shortened(found.detail.empty() ? std::string(sentence)
+                                                    : fmt::format("{}: {}", sentence, found.detail));
+    return verdict;
+  };
+  // A route's host that does not exist is the configuration's fault, so mail waits for it.
+  if (!fixed) {
+    verdict.disposition = failed;
+    switch (found.status) {
+      case Status::null_mx: return say("5.1.10 the domain accepts no mail (null MX)");  // RFC 7505 3
+      case Status::no_domain:
+        return say("5.1.2 the domain does not exist or has no mail host");  // RFC 3463 3.2
+      case Status::loop:
+        return say("5.4.6 mail for the domain would come back to this relay");  // RFC 3463 3.5
+      // What the domain's owner has published will not do tomorrow either, and a sender who hears of it at
+      // once can tell him. 5.4.4 (RFC 3463 3.5) tells it from a domain that does not exist.
+      case Status::refused: return say("5.4.4 the domain's mail hosts have no public address");
+      case Status::ok:
+      case Status::temporary: break;
+    }
+    verdict.disposition = deferred;
+  }
+  // RFC 3463 3.8: X.7.5 cryptographic failure. A domain's signatures that have expired will be renewed.
+  if (found.bogus) return say("4.7.5 looking up mail hosts failed, as DNSSEC finds the answers not genuine");
+  return say("4.4.3 looking up mail hosts failed");  // RFC 3463 3.5
 }
 
 Duration retry_pause(const RetrySettings& settings, std::uint32_t attempts, Duration asked, Rng& rng) {

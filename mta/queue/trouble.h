@@ -1,6 +1,6 @@
-// Trouble: what every answer of a remote host, at every stage, means for a recipient. All failure policy is
-// here, and nowhere else; the table of refusals (classify.h) only says what they are about, and where a code
-// does not mean what it says. Pure.
+// Trouble: what every answer of a remote host, at every stage, means for a recipient, and what it means that
+// there is no host. All failure policy is here, and nowhere else; the table of refusals (classify.h) only
+// says what they are about, and where a code does not mean what it says. Pure.
 #pragma once
 #include <optional>
 #include <string>
@@ -8,6 +8,7 @@
 
 #include "mta/base/clock.h"
 #include "mta/base/rng.h"
+#include "mta/dns/resolver.h"
 #include "mta/queue/classify.h"
 #include "mta/wire/client_dialog.h"
 
@@ -26,6 +27,8 @@ struct Verdict {
 
 // `host`, who answered, in lower case.
 Verdict judge(const wire::Fact& fact, const Classifier& classifier, std::string_view host);
+// Of a look-up that has found no host; `fixed`: of a route's named host.
+Verdict judge(const dns::MailHosts& found, bool fixed);
 
 struct RetrySettings {
   Duration first = std::chrono::minutes(1);  // after the first failed attempt

@@ -27,7 +27,14 @@ struct PeerInfo {
 
 // Why the transport ended. `detail` is for the log ("connection refused", "certificate has expired").
 struct Closed {
-  enum class Why { end_of_file, reset, connect_failed, connect_timeout, tls_failed } why = Why::end_of_file;
+  enum class Why {
+    end_of_file,
+    reset,
+    connect_failed,
+    no_route,  // this machine has no way to addresses of that family, or to that one
+    connect_timeout,
+    tls_failed
+  } why = Why::end_of_file;
   std::string detail;
   std::optional<TlsProblem> problem = {};  // of tls_failed, on the client's side
 };

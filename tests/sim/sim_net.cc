@@ -23,10 +23,13 @@ net::SessionId SimDialer::dial(const net::Target& target, std::unique_ptr<wire::
   if (host) ++host->dials;
   const Act act =
       host ? host->act(Point::connect, "", loop_.now()) : Act{.kind = Act::Kind::refuse, .text = ""};
+  const bool no_route = !ipv6 && target.address.contains(':');
   flush(id);
-  if (act.kind == Act::Kind::hang) return id;
-  loop_.after(latency + act.pause, [this, id, host, refuse = act.kind != Act::Kind::usual] {
-    if (refuse)
+  if (act.kind == Act::Kind::hang && !no_route) return id;
+  loop_.after(latency + act.pause, [this, id, host, no_route, refuse = act.kind != Act::Kind::usual] {
+    if (no_route)
+      closed(id, {Closed::Why::no_route, "network is unreachable"});
+    else if (refuse)
       closed(id, {Closed::Why::connect_failed, "connection refused"});
     else
       reach(id, host);
@@ -174,6 +177,33 @@ void SimResolver::mail_hosts(const std::string& domain, std::move_only_function<
     dns::MailHosts none;
     none.status = dns::MailHosts::Status::no_domain;
     done(found == table.end() ? none : found->second);
+  });
+}
+
+void SimResolver::tlsa(const std::string& base, std::uint16_t port, Done<dns::TlsaRecords> done) {
+  const std::string name = "_" + std::to_string(port) + "._tcp." + base;
+  loop_.after(latency, [this, name, done = std::move(done)]() mutable {
+    const auto found = tlsa_table.find(name);
+    dns::TlsaRecords none;
+    none.status = dns::Answer::Status::no_data;
+    done(found == tlsa_table.end() ? none : found->second);
+  });
+}
+
+void SimResolver::txt(const std::string& name, Done<dns::Texts> done) {
+  loop_.after(latency, [this, name, done = std::move(done)]() mutable {
+    const auto found = txt_table.find(name);
+    dns::Texts none;
+    none.status = dns::Answer::Status::no_data;
+    done(found == txt_table.end() ? none : found->second);
+  });
+}
+
+void SimResolver::null_mx(const std::string& domain, Done<bool> done) {
+  ++senders_asked;
+  loop_.after(senders_latency.value_or(latency), [this, domain, done = std::move(done)]() mutable {
+    const auto found = table.find(domain);
+    done(found != table.end() && found->second.status == dns::MailHosts::Status::null_mx);
   });
 }
 

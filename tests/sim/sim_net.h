@@ -32,6 +32,7 @@ class SimDialer final : public net::Dialer {
   std::size_t most_open() const { return most_open_; }
 
   Duration latency = std::chrono::milliseconds(5);  // one way
+  bool ipv6 = true;                                 // there is a route
   std::size_t window = 64 * 1024;                   // bytes that leave at once, whether or not the host reads
 
  private:
@@ -64,13 +65,20 @@ class SimDialer final : public net::Dialer {
 class SimResolver final : public dns::Resolver {
  public:
   explicit SimResolver(SimLoop& loop) : loop_(loop) {}
-  std::map<std::string, dns::MailHosts> table;  // by domain or host name; missing: no_domain
-  std::uint64_t asked = 0;
+  std::map<std::string, dns::MailHosts> table;         // by domain or host name; missing: no_domain
+  std::map<std::string, dns::TlsaRecords> tlsa_table;  // by "_25._tcp.mx.example"; missing: no data
+  std::map<std::string, dns::Texts> txt_table;         // by name; missing: no data
+  std::uint64_t asked = 0;                             // mail_hosts and addresses
+  std::uint64_t senders_asked = 0;                     // null_mx
+  std::optional<Duration> senders_latency;             // of null_mx; unless set, latency
   Duration latency = std::chrono::milliseconds(20);
 
   void add(const std::string& domain, const std::vector<std::string>& addresses);
   void mail_hosts(const std::string& domain, std::move_only_function<void(dns::MailHosts)> done) override;
   void addresses(const std::string& name, std::move_only_function<void(dns::MailHosts)> done) override;
+  void tlsa(const std::string& base, std::uint16_t port, Done<dns::TlsaRecords> done) override;
+  void txt(const std::string& name, Done<dns::Texts> done) override;
+  void null_mx(const std::string& domain, Done<bool> done) override;  // from the table of mail_hosts
 
  private:
   SimLoop& loop_;

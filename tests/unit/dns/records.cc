@@ -54,6 +54,46 @@ TEST_CASE("address record data") {
   CHECK_FALSE(parse_address(Type::aaaa, "\xc0\x00\x02\x01"s));
 }
 
+TEST_CASE("TLSA record data") {
+  const std::string sha256(32, 'x'), sha512(64, 'y');
+  const auto full = parse_tlsa("\x03\x01\x01"s + sha256);
+  REQUIRE(full.has_value());
+  CHECK(full->usage == Tlsa::Usage::dane_ee);
+  CHECK(full->selector == Tlsa::Selector::public_key);
+  CHECK(full->matching == Tlsa::Matching::sha256);
+  CHECK(full->data == sha256);
+  const std::string valid[] = {"\x00\x00\x00\x30"s, "\x01\x01\x00"s + std::string(2000, 'c'),
+                               "\x02\x00\x02"s + sha512, "\x03\x01\x00\x00"s};
+  for (const auto& data : valid) {
+    CAPTURE(data);
+    CHECK(parse_tlsa(data).has_value());
+  }
+  const std::string unusable[] = {""s,
+                                  "\x03\x01\x01"s,
+                                  "\x03\x01\x00"s,           // nothing to match
+                                  "\x04\x01\x01"s + sha256,  // numbers without a meaning
+                                  "\xff\x01\x01"s + sha256,
+                                  "\x03\x02\x01"s + sha256,
+                                  "\x03\x01\x03"s + sha256,
+                                  "\x03\x01\x01"s + sha512,  // a digest of the wrong length
+                                  "\x03\x01\x02"s + sha256,
+                                  "\x03\x01\x01"s + sha256 + "x"};
+  for (const auto& data : unusable) {
+    CAPTURE(data);
+    CHECK_FALSE(parse_tlsa(data).has_value());
+  }
+}
+
+TEST_CASE("TXT record data") {
+  CHECK(parse_txt("\x03one"s) == "one");
+  CHECK(parse_txt("\x03one\x00\x05 two;"s) == "one two;");
+  CHECK(parse_txt("\x00"s) == "");
+  CHECK(parse_txt("\xff"s + std::string(255, 'a') + "\x01"s + "b") == std::string(255, 'a') + "b");
+  CHECK_FALSE(parse_txt(""s));
+  CHECK_FALSE(parse_txt("\x04one"s));
+  CHECK_FALSE(parse_txt("\x03one\x01"s));
+}
+
 TEST_CASE("literals") {
   CHECK(literal_address("192.0.2.1") == "192.0.2.1");
   CHECK(literal_address("2001:DB8:0::1") == "2001:db8::1");
@@ -90,7 +130,7 @@ TEST_CASE("hosts file") {
       "# comment\n127.0.0.1\tlocalhost  Mail.Example.com # x\n::1 localhost\n\n  192.0.2.7 mailhog\r\n"
       "nonsense here\n192.0.2.8\n127.0.0.1 localhost\n192.0.2.9 last");
   CHECK(table.size() == 4);
-  CHECK(table.at("localhost") == std::vector<std::string>{"::1", "127.0.0.1"});
+  CHECK(table.at("localhost") == std::vector<std::string>{"127.0.0.1", "::1"});
   CHECK(table.at("mail.example.com") == std::vector<std::string>{"127.0.0.1"});
   CHECK(table.at("mailhog") == std::vector<std::string>{"192.0.2.7"});
   CHECK(table.at("last") == std::vector<std::string>{"192.0.2.9"});

@@ -2,7 +2,9 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
+#include <map>
 #include <optional>
 
 #include "mta/dns/resolver.h"
@@ -25,6 +27,8 @@ struct Fixture {
   Fixture() {
     settings.servers = {server.server()};
     settings.hosts_file.clear();
+    settings.validation = Validation::no;
+    settings.rules.guard = AddressGuard({"192.0.2.0/24", "2001:db8::/32"});
   }
   void open(std::uint64_t seed = 1) {
     auto made = make_unbound(settings, loop, seed);
@@ -311,9 +315,179 @@ TEST_CASE("settings that cannot be used are refused") {
   auto made = make_unbound(settings, loop, 1);
   REQUIRE_FALSE(made.has_value());
   CHECK(made.error().code == Errc::invalid);
+  CHECK(made.error().message.contains("not an address"));
+  const auto refused = [&](const UnboundSettings& wrong, const std::string& what) {
+    made = make_unbound(wrong, loop, 1);
+    CAPTURE(what);
+    REQUIRE_FALSE(made.has_value());
+    CHECK(made.error().code == Errc::invalid);
+    CHECK(made.error().message.contains(what));
+  };
   settings.servers = {"127.0.0.1"};
   settings.trust_anchor_file = "/nonexistent/root.key";
-  made = make_unbound(settings, loop, 1);
-  REQUIRE_FALSE(made.has_value());
-  CHECK(made.error().message.contains("/nonexistent/root.key"));
+  settings.validation = Validation::yes;
+  refused(settings, "/nonexistent/root.key");
+  settings.trust_anchor_file.clear();
+  settings.trust_anchors = {"example.com. DS nonsense"};
+  refused(settings, "anchor");
+  settings.trust_anchors.clear();
+  settings.zones = {{"a zone", {"127.0.0.1"}}};
+  refused(settings, "a zone");
+  settings.zones = {{"zone.example", {"127.0.0.1\n  x: y"}}};
+  refused(settings, "127.0.0.1");
+  settings.zones = {{"zone.example", {"127.0.0.1@"}}};
+  refused(settings, "127.0.0.1@");
+  settings.zones.clear();
+  settings.insecure_zones = {"x\"y"};
+  refused(settings, "is no domain");
+  settings.insecure_zones = {"zone.example", "."};
+  settings.zones = {{"zone.example", {"127.0.0.1@5353", "::1"}}, {"home.arpa", {"127.0.0.1"}, true}};
+  CHECK(make_unbound(settings, loop, 1).has_value());
+}
+
+TEST_CASE_FIXTURE(Fixture, "zones have servers of their own") {
+  DnsServer corporate, authoritative;
+  corporate.on("example.corp", Type::mx, {.rcode = 0, .data = {DnsServer::mx(0, "")}, .silent = false});
+  settings.zones = {{"corp", {corporate.server()}}};
+  CHECK(mail("example.corp").status == Status::null_mx);
+  CHECK(server.asked("example.corp", Type::mx) == 0);
+  CHECK(corporate.asked("example.corp", Type::mx) == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "addresses that mail is not sent to") {
+  mx("example.com", {DnsServer::mx(10, "a.example.net"), DnsServer::mx(20, "b.example.net")});
+  address("a.example.net", "127.0.0.1");
+  address("b.example.net", "10.0.0.1");
+  const auto got = mail("example.com");
+  CHECK(got.status == Status::refused);
+  CHECK(got.detail.contains("a.example.net has 127.0.0.1, a loopback address"));
+  CHECK(got.detail.contains("b.example.net has 10.0.0.1, a private address"));
+  CHECK(mail("[127.0.0.1]").status == Status::refused);
+  // A route to the same host is the administrator's word.
+  CHECK(addresses("a.example.net").hosts.at(0).addresses.at(0) == "127.0.0.1");
+}
+
+TEST_CASE_FIXTURE(Fixture, "TLSA records") {
+  const std::string digest(32, 'd');
+  server.on("_25._tcp.mx.example", Type::tlsa,
+            {.rcode = 0,
+             .data = {std::string("\x03\x01\x01") + digest, std::string("\x09\x01\x01") + digest},
+             .silent = false});
+  rcode("_25._tcp.broken.example", Type::tlsa, 2);
+  rcode("_465._tcp.none.example", Type::tlsa, 3);
+  open();
+  std::vector<TlsaRecords> got;
+  const auto timers = loop.timers();
+  resolver->tlsa("mx.example", 25, [&](TlsaRecords r) { got.push_back(std::move(r)); });
+  CHECK(got.empty());
+  REQUIRE(loop.run_until([&] { return got.size() == 1; }));
+  CHECK(got[0].status == Answer::Status::data);
+  CHECK_FALSE(got[0].secure);
+  REQUIRE(got[0].records.size() == 1);
+  CHECK(got[0].records[0].data == digest);
+  CHECK(got[0].unusable == 1);
+  resolver->tlsa("broken.example", 25, [&](TlsaRecords r) { got.push_back(std::move(r)); });
+  REQUIRE(loop.run_until([&] { return got.size() == 2; }));
+  CHECK(got[1].status == Answer::Status::failed);
+  CHECK(got[1].detail == "SERVFAIL");
+  resolver->tlsa("none.example", 465, [&](TlsaRecords r) { got.push_back(std::move(r)); });
+  REQUIRE(loop.run_until([&] { return got.size() == 3; }));
+  CHECK(got[2].status == Answer::Status::no_domain);
+  resolver->tlsa("not a name", 25, [&](TlsaRecords r) { got.push_back(std::move(r)); });
+  CHECK(got.size() == 3);
+  REQUIRE(loop.run_until([&] { return got.size() == 4; }));
+  CHECK(got[3].status == Answer::Status::no_domain);
+  CHECK(loop.timers() == timers);
+}
+
+TEST_CASE_FIXTURE(Fixture, "texts, and their time-out") {
+  server.on("_mta-sts.example.com", Type::txt,
+            {.rcode = 0, .data = {"\x09v=STSv1; \x05id=1;", "\x01x", "\x09"}, .silent = false});
+  server.on("slow.example", Type::txt, {.rcode = 0, .data = {}, .silent = true});
+  open();
+  std::vector<Texts> got;
+  resolver->txt("_mta-sts.example.com", [&](Texts t) { got.push_back(std::move(t)); });
+  REQUIRE(loop.run_until([&] { return got.size() == 1; }));
+  CHECK(got[0].status == Answer::Status::data);
+  std::ranges::sort(got[0].texts);
+  CHECK(got[0].texts == std::vector<std::string>{"v=STSv1; id=1;", "x"});
+  resolver->txt("slow.example", [&](Texts t) { got.push_back(std::move(t)); });
+  loop.run();
+  loop.advance(settings.timeout);
+  REQUIRE(got.size() == 2);
+  CHECK(got[1].status == Answer::Status::failed);
+  CHECK(got[1].detail == "timed out");
+}
+
+TEST_CASE_FIXTURE(Fixture, "whether a domain has a null MX") {
+  mx("null.example", {DnsServer::mx(0, "")});
+  mx("both.example", {DnsServer::mx(0, ""), DnsServer::mx(5, "a.example")});
+  mx("usual.example", {DnsServer::mx(5, "a.example")});
+  rcode("broken.example", Type::mx, 2);
+  open();
+  for (const auto& [name, expected] : std::map<std::string, bool>{{"null.example", true},
+                                                                  {"both.example", false},
+                                                                  {"usual.example", false},
+                                                                  {"broken.example", false},
+                                                                  {"not a name", false}}) {
+    CAPTURE(name);
+    std::optional<bool> got;
+    resolver->null_mx(name, [&](bool is) { got = is; });
+    CHECK_FALSE(got.has_value());
+    REQUIRE(loop.run_until([&] { return got.has_value(); }));
+    CHECK(*got == expected);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "behind a server without DNSSEC nothing is validated, after a try") {
+  settings.validation = Validation::automatic;
+  settings.trust_anchor_file = "/usr/share/dns/root.key";
+  server.on(".", Type::ns, {.rcode = 0, .data = {DnsServer::wire("ns.example")}, .silent = false});
+  server.on("", Type::ns, {.rcode = 0, .data = {DnsServer::wire("ns.example")}, .silent = false});
+  mx("null.example", {DnsServer::mx(0, "")});
+  const auto got = [&] {
+    open();
+    std::optional<MailHosts> result;
+    resolver->mail_hosts("null.example", [&](MailHosts hosts) { result = std::move(hosts); });
+    REQUIRE(loop.run_until([&] { return result.has_value(); }));
+    return *result;
+  }();
+  CHECK(got.status == Status::null_mx);
+  CHECK_FALSE(got.secure);
+  CHECK(loop.timers() == 1);  // the next try
+  const int before = server.asked("", Type::ns);
+  CHECK(before > 0);
+  loop.advance(settings.probe_pause);
+  CHECK(mail("null.example").status == Status::null_mx);
+  resolver.reset();
+  CHECK(loop.timers() == 0);
+
+  settings.validation = Validation::yes;
+  open();
+  const auto strict = mail("null.example");
+  CHECK(strict.status == Status::temporary);
+  CHECK(strict.bogus);
+  CHECK(strict.detail.contains("DNSSEC validation failed"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "questions wait for the try, but not for long") {
+  settings.validation = Validation::automatic;
+  server.on("", Type::ns, {.rcode = 0, .data = {}, .silent = true});
+  mx("null.example", {DnsServer::mx(0, "")});
+  open();
+  std::optional<MailHosts> got;
+  resolver->mail_hosts("null.example", [&](MailHosts hosts) { got = std::move(hosts); });
+  loop.run();
+  CHECK(server.asked("null.example", Type::mx) == 0);
+  loop.advance(settings.probe_timeout);
+  REQUIRE(loop.run_until([&] { return got.has_value(); }));
+  CHECK(got->status == Status::null_mx);
+}
+
+TEST_CASE_FIXTURE(Fixture, "without the file of the root's keys nothing is validated") {
+  settings.validation = Validation::automatic;
+  settings.trust_anchor_file = "/nonexistent/root.key";
+  mx("null.example", {DnsServer::mx(0, "")});
+  CHECK(mail("null.example").status == Status::null_mx);
+  CHECK(server.asked("", Type::ns) == 0);
 }

@@ -77,6 +77,9 @@ class SilentResolver final : public dns::Resolver {
  public:
   void mail_hosts(const std::string&, std::move_only_function<void(dns::MailHosts)>) override {}
   void addresses(const std::string&, std::move_only_function<void(dns::MailHosts)>) override {}
+  void tlsa(const std::string&, std::uint16_t, Done<dns::TlsaRecords>) override {}
+  void txt(const std::string&, Done<dns::Texts>) override {}
+  void null_mx(const std::string&, Done<bool>) override {}
 };
 
 class NoDialer final : public net::Dialer {

@@ -40,8 +40,8 @@ std::string show(const Fact& fact) {
   struct {
     std::string operator()(const Reply& r) const { return r.text(); }
     std::string operator()(const Closed& c) const {
-      static constexpr std::string_view names[] = {"end of file", "reset", "connect failed",
-                                                   "connect timeout", "tls failed"};
+      static constexpr std::string_view names[] = {"end of file", "reset",           "connect failed",
+                                                   "no route",    "connect timeout", "tls failed"};
       const std::string why(names[static_cast<std::size_t>(c.why)]);
       return c.detail.empty() ? why : why + ", " + c.detail;
     }
