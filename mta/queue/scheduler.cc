@@ -15,7 +15,10 @@ SchedulerSettings complete(SchedulerSettings settings) {
 }  // namespace
 
 Scheduler::Impl::Impl(Ports p, SchedulerSettings s)
-    : ports(p), settings(complete(std::move(s))), bodies(settings.body_bytes) {}
+    : ports(p),
+      settings(complete(std::move(s))),
+      bodies(settings.body_bytes),
+      senders(ports.loop, ports.resolver, settings.senders_fresh, settings.senders_known) {}
 
 // To a session nobody will use any more.
 void Scheduler::Impl::say_goodbye(const Ports& ports, net::SessionId session) {
@@ -48,6 +51,8 @@ void Scheduler::Impl::enqueue(const spool::MessagePtr& message,
       continue;
     }
     put(recipient, Place::ready);
+    if (settings.refuse_null_mx_senders && !sites[all.domain_of(recipient).site].destination.fixed)
+      senders.ask(message->envelope.reverse_path, {});
     // In back-off the first attempt is far: the memory is better used for others.
     const Slot site = all.domain_of(recipient).site;
     if (!backing_off.contains(site))

@@ -91,6 +91,7 @@ void Scheduler::Impl::on_finished(Slot slot, const wire::ClientDialog& dialog) {
     c.afterwards = Afterwards::again;
     return;
   }
+  note_route(c.targets[c.at], fact);
   refused(c, fact, dialog.tls().has_value());
   c.afterwards = Afterwards::next_target;
   const Verdict verdict = judge_of(c, fact);
@@ -211,6 +212,7 @@ void Scheduler::Impl::next(Slot slot) {
 }
 
 void Scheduler::Impl::start(Slot slot) {
+  if (!sender_known(slot)) return;
   Connection& c = connections[slot];
   const spool::Message& message = *bodies.content(c.body);
   wire::Transaction transaction;

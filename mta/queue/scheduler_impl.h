@@ -16,6 +16,7 @@
 #include "mta/queue/due_heap.h"
 #include "mta/queue/open_recipients.h"
 #include "mta/queue/scheduler.h"
+#include "mta/queue/senders.h"
 #include "mta/queue/site.h"
 
 namespace relay::queue {
@@ -100,6 +101,7 @@ struct Scheduler::Impl {
   bool others_wait() const { return !line.empty() || !reserved_line.empty(); }
   void look_up(Slot site);
   void on_hosts(Slot site, dns::MailHosts found, std::uint16_t port);
+  void note_route(const net::Target& target, const wire::Fact& fact);
   void refuse_all_ready(Slot site, std::string detail);
   void refuse_some(Slot site);
   void site_failed(Slot site, const Attempt& refusal, std::vector<Slot> recipients,
@@ -126,6 +128,7 @@ struct Scheduler::Impl {
   void on_result(Slot connection, const wire::TransactionResult& result);
   void broke_off(const Connection& c);
   void next(Slot connection);
+  bool sender_known(Slot connection);
   void start(Slot connection);
   void note(Connection& c, wire::Transaction& transaction);
   void rest(Slot connection);
@@ -199,6 +202,8 @@ struct Scheduler::Impl {
   bool recording_lags = false;
   TimerId wake;
   Instant wake_at = never;
+  Senders senders;
+  std::array<Instant, 2> no_route_until{};  // of IPv4, of IPv6: this machine has none
   Task after_commit;  // of the next outcome: the next slice of very many, so that they do not heap up
   bool draining = false;
   Task drained;

@@ -75,6 +75,45 @@ void Scheduler::Impl::on_loaded(const Load& load, Result<spool::MessagePtr> load
   }
 }
 
+// Whether the sender's domain takes mail itself. If not, the message is refused; if it is not known yet, the
+// transaction starts once it is. A route's host has rules of its own, and may be where there is no DNS.
+bool Scheduler::Impl::sender_known(Slot slot) {
+  Connection& c = connections[slot];
+  if (sites[c.site].destination.fixed || !settings.refuse_null_mx_senders) return true;
+  const std::string path = bodies.content(c.body)->envelope.reverse_path;
+  const Senders::Word word = senders.word(path);
+  if (word == Senders::Word::takes_mail) return true;
+  c.state = State::loading;
+  c.idle_since = ports.loop.now();
+  const Handle at{slot, connections.generation(slot)};
+  const auto waits = [this, at] {
+    return connections.is(at.slot, at.generation) && connections[at.slot].state == State::loading;
+  };
+  if (word == Senders::Word::unknown) {
+    senders.ask(path, guarded([this, at, waits] {
+                  if (!waits()) return;
+                  const Connection& it = connections[at.slot];  // perhaps with another message by now
+                  if (it.body != no_slot && bodies.content(it.body)) start(at.slot);
+                  settle();
+                }));
+    return false;
+  }
+  spool::Event event;
+  event.stage = "looking up the sender's domain";
+  event.host = wire::domain_of(path);
+  event.detail = "5.7.27 the sender's domain accepts no mail itself (null MX)";  // RFC 7505 4.2
+  Pauses none;
+  for (const Slot r : std::exchange(c.recipients, {}))
+    conclude(r, {Disposition::failed, event, {}}, none, nullptr);
+  release(c);
+  // Not at once: there may be very many of this sender.
+  ports.loop.post(guarded([this, at, waits] {
+    if (waits() && connections[at.slot].body == no_slot) next(at.slot);
+    settle();
+  }));
+  return false;
+}
+
 void Scheduler::Impl::unreadable(Slot slot, const Error& error) {
   Connection& c = connections[slot];
   log::error("reading a message failed message={}: {}", all.message_of(c.recipients.front()).id.text(),

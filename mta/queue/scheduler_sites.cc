@@ -154,7 +154,8 @@ void Scheduler::Impl::look_up(Slot slot) {
   const Destination& to = site.destination;
   const std::uint16_t port = to.fixed ? to.fixed->port : 25;
   const std::string& name = to.fixed ? to.fixed->host : to.domain;
-  if (auto literal = literal_target(name, port)) {
+  const auto literal = to.fixed ? literal_target(name, port) : std::nullopt;  // a domain's may be refused
+  if (literal) {
     site.targets.set({*literal}, never);
     return mark(slot);
   }
@@ -175,27 +176,34 @@ void Scheduler::Impl::look_up(Slot slot) {
 void Scheduler::Impl::on_hosts(Slot slot, dns::MailHosts found, std::uint16_t port) {
   Site& site = sites[slot];
   const Destination& to = site.destination;
-  using Status = dns::MailHosts::Status;
-  if (found.status == Status::ok) {
+  if (found.status == dns::MailHosts::Status::ok) {
     auto targets = targets_of(found.hosts, port);
+    const Instant now = ports.loop.now();
+    leave_out(targets, no_route_until[0] > now, no_route_until[1] > now);
     if (!targets.empty())
-      return site.targets.set(
-          std::move(targets),
-          ports.loop.now() + std::max<Duration>(settings.hosts_fresh, std::chrono::seconds(1)));
+      return site.targets.set(std::move(targets),
+                              now + std::max<Duration>(settings.hosts_fresh, std::chrono::seconds(1)));
     found.detail = "no mail host has an address";
-  } else if (found.status == Status::null_mx) {
-    return refuse_all_ready(slot, "5.1.10 the domain accepts no mail (null MX)");  // RFC 7505 3
-  } else if (found.status == Status::no_domain && !to.fixed) {
-    return refuse_all_ready(slot, "5.1.2 the domain does not exist or has no mail host");  // RFC 3463 3.2
   }
-  // A route's host that does not exist is the configuration's fault, so mail waits for it.
+  const Verdict verdict = judge(found, to.fixed.has_value());
+  if (verdict.disposition == Disposition::failed) return refuse_all_ready(slot, verdict.detail);
   Attempt refusal;
   refusal.event.stage = "looking up mail hosts";
   refusal.event.host = to.fixed ? to.fixed->host : to.domain;
-  refusal.event.detail = "4.4.3 looking up mail hosts failed" +  // RFC 3463 3.5
-                         (found.detail.empty() ? "" : ": " + found.detail);
+  refusal.event.detail = verdict.detail;
   if (draining || site.ready.size() == 0) return;
   site_failed(slot, refusal, {}, nullptr);
+}
+
+// What is looked up from now on leaves the family out for a while, where there is another.
+void Scheduler::Impl::note_route(const net::Target& target, const wire::Fact& fact) {
+  const auto* closed = std::get_if<wire::Closed>(&fact.answer);
+  if (!closed || closed->why != wire::Closed::Why::no_route) return;
+  const Instant now = ports.loop.now();
+  if (std::exchange(no_route_until[ipv6(target) ? 1 : 0], now + settings.host_rest) > now) return;
+  log::info("no route to {}: hosts are tried without {} for {} s", target.address,
+            ipv6(target) ? "IPv6" : "IPv4",
+            std::chrono::duration_cast<std::chrono::seconds>(settings.host_rest).count());
 }
 
 // The domain's own word, valid for all its recipients.

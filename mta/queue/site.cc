@@ -41,6 +41,13 @@ std::optional<net::Target> literal_target(const std::string& host, std::uint16_t
   return net::Target{address, address, port};
 }
 
+bool ipv6(const net::Target& target) { return target.address.find(':') != std::string::npos; }
+
+void leave_out(std::vector<net::Target>& targets, bool ipv4_too, bool ipv6_too) {
+  const auto out = [&](const net::Target& target) { return ipv6(target) ? ipv6_too : ipv4_too; };
+  if (!std::ranges::all_of(targets, out)) std::erase_if(targets, out);
+}
+
 std::vector<net::Target> targets_of(const std::vector<dns::Host>& hosts, std::uint16_t port) {
   std::vector<net::Target> targets;
   for (const dns::Host& host : hosts)

@@ -38,6 +38,9 @@ class Targets {
 // "[IPv6:2001:db8::1]"); nullopt for a name.
 std::optional<net::Target> literal_target(const std::string& host, std::uint16_t port);
 std::vector<net::Target> targets_of(const std::vector<dns::Host>& hosts, std::uint16_t port);
+bool ipv6(const net::Target& target);
+// Takes out the targets of families that cannot be reached, unless that leaves none.
+void leave_out(std::vector<net::Target>& targets, bool ipv4_too, bool ipv6_too);
 
 struct Site {
   Destination destination;

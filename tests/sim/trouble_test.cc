@@ -267,6 +267,130 @@ TEST_CASE("the DNS: no domain and null MX fail, a temporary fault waits, MX with
   w.check();
 }
 
+TEST_CASE("the DNS: a loop and hosts that are not public fail, bogus answers wait") {
+  World w(230);
+  w.resolver.table["loop.example"] = {
+      dns::MailHosts::Status::loop, {}, "mx.loop.example is this relay itself"};
+  w.resolver.table["inside.example"] = {
+      dns::MailHosts::Status::refused, {}, "mx has 10.0.0.1, a private address"};
+  w.resolver.table["[127.0.0.1]"].status = dns::MailHosts::Status::refused;
+  auto& bogus = w.resolver.table["forged.example"];
+  bogus.detail = "signature expired";
+  bogus.bogus = true;
+  const auto id = w.submit({"r@loop.example", "r@inside.example", "r@[127.0.0.1]", "r@forged.example"});
+  w.run(1min);
+  CHECK(w.events(id, 0)[0].detail ==
+        "5.4.6 mail for the domain would come back to this relay: mx.loop.example is this relay itself");
+  CHECK(w.events(id, 1)[0].detail ==
+        "5.4.4 the domain's mail hosts have no public address: mx has 10.0.0.1, a private address");
+  CHECK(w.events(id, 2)[0].detail.starts_with("5.4.4"));
+  for (const std::uint32_t i : {0u, 1u, 2u}) CHECK(w.recipient(id, i).status == Status::failed);
+  CHECK(w.recipient(id, 3).status == Status::queued);
+  CHECK(w.events(id, 3)[0].detail ==
+        "4.7.5 looking up mail hosts failed, as DNSSEC finds the answers not genuine: signature expired");
+  w.host("forged.example", "192.0.2.3");
+  w.resolver.table["forged.example"].bogus = false;
+  CHECK(w.run_until_done(10min));
+  CHECK(w.recipient(id, 3).status == Status::delivered);
+  w.check();
+}
+
+TEST_CASE("a family without a route is left out for a while, where there is another") {
+  World w(231);
+  auto& v4 = w.host("a.example", "192.0.2.1");
+  auto& v6 = w.net.add("2001:db8::1", {});
+  w.resolver.table["a.example"].hosts[0].addresses = {"2001:db8::1", "192.0.2.1"};
+  w.resolver.add("six.example", {"2001:db8::1"});
+  w.net.ipv6 = false;
+  w.submit({"r@a.example"});
+  CHECK(w.run_until_done(1min));
+  CHECK(v6.dials == 1);  // SimDialer counts what is refused too
+  CHECK(v4.delivered.size() == 1);
+  w.run(2min);  // looked up anew
+  w.submit({"r@a.example"});
+  CHECK(w.run_until_done(1min));
+  CHECK(v6.dials == 1);
+  CHECK(v4.delivered.size() == 2);
+  const auto id = w.submit({"r@six.example"});  // has no other
+  w.run(1s);
+  CHECK(v6.dials == 2);
+  CHECK(w.events(id)[0].detail == "network is unreachable while connecting");
+  w.net.ipv6 = true;
+  CHECK(w.run_until_done(10min));
+  w.run(10min);
+  w.submit({"r@a.example"});
+  CHECK(w.run_until_done(1min));
+  CHECK(v6.delivered.size() == 2);
+  w.check();
+}
+
+TEST_CASE("mail from a domain that takes none is refused, and nobody waits for the DNS twice") {
+  World w(232);
+  auto& a = w.host("a.example", "192.0.2.1");
+  w.resolver.table["null.example"].status = dns::MailHosts::Status::null_mx;
+  const auto from = [&](const std::string& sender) {
+    return w.submit_with({"r@a.example"}, [&](wire::Envelope& e) { e.reverse_path = sender; });
+  };
+  SUBCASE("quick") {}
+  SUBCASE("slower than the host") { w.resolver.senders_latency = 10s; }
+  const auto usual = from("me@relay.example"), nobody = from(""), literal = from("me@[192.0.2.9]");
+  std::vector<MessageId> refused;
+  for (int i = 0; i < 300; ++i) refused.push_back(from("me" + std::to_string(i) + "@null.example"));
+  CHECK(w.run_until_done(5min));
+  for (const auto& id : {usual, nobody, literal}) CHECK(w.recipient(id).status == Status::delivered);
+  for (const auto& id : refused) {
+    CHECK(w.recipient(id).status == Status::failed);
+    CHECK(w.events(id)[0].detail == "5.7.27 the sender's domain accepts no mail itself (null MX)");
+  }
+  CHECK(a.delivered.size() == 3);
+  CHECK(w.resolver.senders_asked == 2);
+  w.run(World::quick().senders_fresh);
+  from("me@relay.example");
+  CHECK(w.run_until_done(1min));
+  CHECK(w.resolver.senders_asked == 3);
+  w.check();
+}
+
+TEST_CASE("a sender's domain does not matter to a route's host, nor where that is switched off") {
+  auto settings = World::quick();
+  bool routed = false;
+  SUBCASE("routed") { routed = true; }
+  SUBCASE("switched off") { settings.refuse_null_mx_senders = false; }
+  World w(233, settings);
+  w.host("a.example", "192.0.2.1");
+  if (routed)
+    w.router = std::make_unique<queue::Router>(
+        std::vector<queue::RouteRule>{{"*", queue::HostPort{"192.0.2.1", 25}, false}});
+  w.resolver.table["null.example"].status = dns::MailHosts::Status::null_mx;
+  const auto id =
+      w.submit_with({"r@a.example"}, [&](wire::Envelope& e) { e.reverse_path = "me@null.example"; });
+  CHECK(w.run_until_done(1min));
+  CHECK(w.recipient(id).status == Status::delivered);
+  CHECK(w.resolver.senders_asked == 0);
+  w.check();
+}
+
+TEST_CASE("while the sender's domain is looked up, its mail can be held, and the process can stop") {
+  World w(234);
+  auto& a = w.host("a.example", "192.0.2.1");
+  w.resolver.senders_latency = 30s;
+  const auto id = w.submit({"r@a.example"});
+  w.run(2s);
+  CHECK(w.recipient(id).status == Status::queued);
+  CHECK(w.control(queue::Control::hold).changed == 1);
+  w.run(1min);
+  CHECK(a.delivered.empty());
+  w.control(queue::Control::release);
+  w.run(1s);
+  CHECK(a.delivered.size() == 1);
+  w.submit_with({"r@a.example"}, [&](wire::Envelope& e) { e.reverse_path = "me@other.example"; });
+  w.run(2s);
+  w.restart();
+  CHECK(w.run_until_done(10min));
+  CHECK(a.delivered.size() == 2);
+  w.check();
+}
+
 TEST_CASE("an address that needs SMTPUTF8 fails at a host without it, and the connection serves the next") {
   World w(31);
   HostScript script;
