@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <sstream>
+#include <vector>
 
 #include "mta/base/network.h"
 
@@ -78,6 +80,33 @@ std::optional<std::string> check_dns_server(std::string_view text) {
   const std::size_t at = text.find('@');
   if (check_address(text.substr(0, at)) || (at != std::string_view::npos && !parse_port(text.substr(at + 1))))
     return "is neither ADDRESS nor ADDRESS@PORT";
+  return std::nullopt;
+}
+
+std::optional<std::string> check_trust_anchor(std::string_view text) {
+  constexpr std::string_view wrong = "is no DS or DNSKEY record, as in example.com. DS 12345 13 2 ABCD...";
+  const auto number = [](const std::string& word) {
+    return !word.empty() && word.size() <= 10 && word.find_first_not_of("0123456789") == std::string::npos;
+  };
+  std::vector<std::string> words;
+  std::istringstream in{std::string(text)};
+  for (std::string word; in >> word;) words.push_back(word);
+  if (text.find_first_of("\n\r\"") != std::string_view::npos || words.empty()) return std::string(wrong);
+  std::string_view zone = words.front();
+  if (zone.ends_with('.')) zone.remove_suffix(1);
+  if (words.front() != "." && check_host_name(zone)) return std::string(wrong);
+  words.erase(words.begin());
+  while (!words.empty() && (number(words.front()) || words.front() == "IN")) words.erase(words.begin());
+  if (words.size() < 5) return std::string(wrong);
+  const bool ds = words[0] == "DS", key = words[0] == "DNSKEY";
+  const bool numbers = number(words[1]) && number(words[2]) && number(words[3]);
+  std::string data;
+  for (std::size_t i = 4; i < words.size(); ++i) data += words[i];
+  const auto fits = [&](char c) {
+    const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    return hex || (key && (letter_or_digit(c) || c == '+' || c == '/' || c == '='));
+  };
+  if ((!ds && !key) || !numbers || !std::ranges::all_of(data, fits)) return std::string(wrong);
   return std::nullopt;
 }
 

@@ -21,6 +21,12 @@ constexpr T n(std::uint64_t v) {
   return static_cast<T>(v);
 }
 
+std::string in_lower_case(std::string name) {
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return name;
+}
+
 void required(Section& section, std::string_view key) {
   if (!section.has(key)) section.fault(key, "must be set");
 }
@@ -215,9 +221,38 @@ void read_routes(Section& root, std::vector<queue::RouteRule>& routes) {
 }
 
 void read_resolver(Section s, dns::UnboundSettings& resolver) {
+  using dns::Validation;
+  static constexpr Choice<Validation> validations[] = {
+      {"auto", Validation::automatic}, {"yes", Validation::yes}, {"no", Validation::no}};
   s.list("servers", resolver.servers, check_dns_server);
+  s.each("zones", [&](Section& item) {
+    dns::ZoneServers zone;
+    required(item, "zone");
+    required(item, "servers");
+    item.text("zone", zone.zone, check_domain);
+    item.list("servers", zone.servers, check_dns_server);
+    item.yes_no("stub", zone.stub);
+    resolver.zones.push_back(std::move(zone));
+  });
   s.duration("timeout", resolver.timeout, milliseconds(100), minutes(10));
+  s.choice("validate", resolver.validation, validations);
   s.path("trust_anchor", resolver.trust_anchor_file);
+  s.list("trust_anchors", resolver.trust_anchors, check_trust_anchor);
+  s.list("insecure_zones", resolver.insecure_zones, check_domain);
+  s.duration("probe_timeout", resolver.probe_timeout, milliseconds(100), minutes(1));
+  s.duration("probe_pause", resolver.probe_pause, seconds(10), days);
+  s.size("cache_size", resolver.cache_bytes, 1 * MiB, 16 * GiB);
+  s.number("hosts", resolver.limits.hosts, n<std::size_t>(1), n<std::size_t>(100));
+  s.number("addresses", resolver.limits.addresses, n<std::size_t>(1), n<std::size_t>(100));
+}
+
+// What mail that goes by MX may be sent to; the resolver keeps to it.
+void read_host_rules(Section& delivery, Config& c) {
+  static constexpr Choice<bool> families[] = {{"ipv6", true}, {"ipv4", false}};
+  std::vector<std::string> allowed;
+  delivery.list("allow_networks", allowed, check_address_range);
+  c.resolver.rules.guard = AddressGuard(std::move(allowed));
+  delivery.choice("prefer", c.resolver.rules.ipv6_first, families);
 }
 
 void read_retry(Section s, queue::RetrySettings& retry) {
@@ -256,7 +291,8 @@ void read_timeouts(Section s, wire::ClientTimeouts& t) {
   stage("quit", t.quit);
 }
 
-void read_delivery(Section s, queue::SchedulerSettings& d, std::string& classify_file) {
+void read_delivery(Section s, Config& c) {
+  queue::SchedulerSettings& d = c.delivery;
   using wire::Chunking, wire::TlsLevel;
   static constexpr Choice<TlsLevel> ways[] = {
       {"none", TlsLevel::none}, {"opportunistic", TlsLevel::opportunistic}, {"required", TlsLevel::encrypt}};
@@ -276,12 +312,14 @@ void read_delivery(Section s, queue::SchedulerSettings& d, std::string& classify
   s.number("addresses_per_attempt", d.addresses_per_attempt, 1u, 1000u);
   s.duration("hosts_fresh", d.hosts_fresh, Duration::zero(), days);
   s.duration("host_rest", d.host_rest, Duration::zero(), days);
+  read_host_rules(s, c);
+  s.yes_no("refuse_null_mx_senders", d.refuse_null_mx_senders);
   s.duration("idle", d.idle, Duration::zero(), minutes(5));
   s.size("body_memory", d.body_bytes, 0 * MiB, 1 * TiB);
   s.size("reply_size", d.client.reply_bytes, n<std::size_t>(1 * KiB), n<std::size_t>(16 * MiB));
   s.number("reply_lines", d.client.reply_lines, 1u, 100'000u);
   read_retry(s.section("retry"), d.retry);
-  read_shaping(s.section("shaping"), d, classify_file);
+  read_shaping(s.section("shaping"), d, c.classify_file);
   read_timeouts(s.section("timeouts"), d.client.timeouts);
 }
 
@@ -308,13 +346,16 @@ void read_settings(Document& document, Config& config) {
   read_limits(root.section("limits"), config);
   read_routes(root, config.routes);
   read_resolver(root.section("resolver"), config.resolver);
-  read_delivery(root.section("delivery"), config.delivery, config.classify_file);
+  read_delivery(root.section("delivery"), config);
 
   // One setting, told to each module that needs it.
   config.intake.host_name = config.host_name;
   config.api.host_name = config.host_name;
   config.api.spool_directory = config.spool.directory;
   if (config.delivery.client.ehlo_name.empty()) config.delivery.client.ehlo_name = config.host_name;
+  config.resolver.rules.own_names = {in_lower_case(config.host_name)};
+  if (config.delivery.client.ehlo_name != config.host_name)
+    config.resolver.rules.own_names.push_back(in_lower_case(config.delivery.client.ehlo_name));
   config.submission.limits.message_bytes = config.intake.message_bytes;
   config.submission.limits.recipients = config.intake.recipients;
   config.intake.attributes.tags = config.api.tags;

@@ -117,6 +117,19 @@ void check_routes(Document& d, const Config& c) {
   }
 }
 
+void check_resolver(Document& d, const Config& c) {
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < c.resolver.zones.size(); ++i) {
+    const auto& zone = c.resolver.zones[i];
+    if (zone.zone.empty()) continue;  // refused already
+    if (!seen.insert(zone.zone).second)
+      d.fault(fmt::format("resolver.zones[{}].zone", i), fmt::format("{} is there already", zone.zone));
+    if (zone.servers.empty()) d.fault(fmt::format("resolver.zones[{}].servers", i), "must have a server");
+  }
+  if (c.resolver.validation == dns::Validation::no && !c.resolver.trust_anchors.empty())
+    d.fault("resolver.trust_anchors", "would not count, as resolver.validate is no");
+}
+
 }  // namespace
 
 void check_together(Document& d, const Config& c) {
@@ -127,6 +140,7 @@ void check_together(Document& d, const Config& c) {
   check_retry(d, c);
   check_idempotency(d, c);
   check_routes(d, c);
+  check_resolver(d, c);
 }
 
 }  // namespace relay::conf

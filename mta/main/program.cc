@@ -193,7 +193,7 @@ int run_program(const conf::Config& config, const ProgramOptions& options) {
                       about,  smtp_places, inbound_places, http_places};
   std::vector<std::unique_ptr<Worker>> workers;
   for (auto& loop : loops) {
-    auto worker = Worker::make(shared, *loop);
+    auto worker = Worker::make(shared, *loop, workers.empty());
     if (!worker) return refuse(worker.error());
     dispatcher.add(*loop, (*worker)->scheduler());
     workers.push_back(std::move(*worker));

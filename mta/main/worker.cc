@@ -4,6 +4,7 @@
 
 #include "mta/base/log.h"
 #include "mta/base/network.h"
+#include "mta/main/own_addresses.h"
 
 namespace relay {
 namespace {
@@ -46,11 +47,19 @@ queue::SchedulerSettings delivery_settings(const Shared& shared) {
   return settings;
 }
 
+dns::UnboundSettings resolver_settings(const Shared& shared, bool first) {
+  dns::UnboundSettings settings = shared.config.resolver;
+  settings.cache_bytes /= shared.loops;
+  settings.rules.own_addresses = own_addresses(shared.config);
+  settings.announce = first;
+  return settings;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Worker>> Worker::make(const Shared& shared, net::UvLoop& loop) {
+Result<std::unique_ptr<Worker>> Worker::make(const Shared& shared, net::UvLoop& loop, bool first) {
   SystemRng rng;
-  auto resolver = dns::make_unbound(shared.config.resolver, loop, rng.next());
+  auto resolver = dns::make_unbound(resolver_settings(shared, first), loop, rng.next());
   if (!resolver) return std::unexpected(resolver.error());
   return std::unique_ptr<Worker>(new Worker(shared, loop, std::move(*resolver)));
 }

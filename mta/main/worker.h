@@ -54,7 +54,8 @@ struct Shared {
 
 class Worker {
  public:
-  static Result<std::unique_ptr<Worker>> make(const Shared& shared, net::UvLoop& loop);
+  // The first says in the log what is true of all.
+  static Result<std::unique_ptr<Worker>> make(const Shared& shared, net::UvLoop& loop, bool first = true);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

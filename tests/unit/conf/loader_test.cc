@@ -69,10 +69,25 @@ routes:
   - {match: example.com, to: "192.0.2.1:2525", tls: required}
   - {match: "*.example.com", to: mx}
   - {match: "*", to: "[2001:db8::1]:26"}
-resolver: {servers: [192.0.2.53, "2001:db8::53@5353"], timeout: 500ms}
+resolver:
+  servers: [192.0.2.53, "2001:db8::53@5353"]
+  zones: [{zone: corp.example, servers: [10.0.0.53]}, {zone: lab.example, servers: ["::1@53"], stub: true}]
+  timeout: 500ms
+  validate: yes
+  trust_anchor: keys
+  trust_anchors: [". IN DS 20326 8 2 E06D44B8", "corp.example. 3600 IN DNSKEY 257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0d xCjjnopKl+GqJxpVXckHAeF+KkxLbxIL"]
+  insecure_zones: [old.example]
+  probe_timeout: 1s
+  probe_pause: 1h
+  cache_size: 8MiB
+  hosts: 5
+  addresses: 3
 delivery:
   ehlo_name: out.example.com
   tls: none
+  allow_networks: [10.1.0.0/16, loopback]
+  prefer: ipv4
+  refuse_null_mx_senders: false
   retry: {first: 30s, factor: 1.5, jitter: 0}
   timeouts: {final_dot: 20m}
 )"),
@@ -103,6 +118,26 @@ delivery:
   CHECK(c.routes[2].to->port == 26);
   CHECK(c.resolver.servers == std::vector<std::string>{"192.0.2.53", "2001:db8::53@5353"});
   CHECK(c.resolver.timeout == std::chrono::milliseconds(500));
+  REQUIRE(c.resolver.zones.size() == 2);
+  CHECK(c.resolver.zones[0].zone == "corp.example");
+  CHECK(c.resolver.zones[0].servers == std::vector<std::string>{"10.0.0.53"});
+  CHECK_FALSE(c.resolver.zones[0].stub);
+  CHECK(c.resolver.zones[1].stub);
+  CHECK(c.resolver.validation == dns::Validation::yes);
+  CHECK(c.resolver.trust_anchor_file == "/x/keys");
+  CHECK(c.resolver.trust_anchors.size() == 2);
+  CHECK(c.resolver.insecure_zones == std::vector<std::string>{"old.example"});
+  CHECK(c.resolver.probe_timeout == std::chrono::seconds(1));
+  CHECK(c.resolver.probe_pause == std::chrono::hours(1));
+  CHECK(c.resolver.cache_bytes == 8u << 20);
+  CHECK(c.resolver.limits.hosts == 5);
+  CHECK(c.resolver.limits.addresses == 3);
+  CHECK_FALSE(c.resolver.rules.guard.refuses("10.1.2.3"));
+  CHECK_FALSE(c.resolver.rules.guard.refuses("::1"));
+  CHECK(c.resolver.rules.guard.refuses("10.2.0.1"));
+  CHECK_FALSE(c.resolver.rules.ipv6_first);
+  CHECK(c.resolver.rules.own_names == std::vector<std::string>{"mail.example.com", "out.example.com"});
+  CHECK_FALSE(c.delivery.refuse_null_mx_senders);
   CHECK(c.delivery.client.ehlo_name == "out.example.com");
   CHECK(c.delivery.client.tls.level == wire::TlsLevel::none);
   CHECK(c.delivery.retry.factor == 1.5);
@@ -182,6 +217,27 @@ TEST_CASE("every fault is refused with line, key and reason") {
        "is never reached"},
       {"resolver: {servers: [dns.example]}", 8, "resolver.servers[0]", "is neither ADDRESS"},
       {"resolver: {servers: 192.0.2.1}", 8, "resolver.servers", "must be a list"},
+      {"resolver: {zones: [{zone: x.example}]}", 8, "resolver.zones[0].servers", "must be set"},
+      {"resolver: {zones: [{zone: x.example, servers: []}]}", 8, "resolver.zones[0].servers",
+       "must have a server"},
+      {"resolver: {zones: [{zone: \"a b\", servers: [192.0.2.1]}]}", 8, "resolver.zones[0].zone",
+       "is not a host name"},
+      {"resolver: {zones: [{zone: x.example, servers: [x]}]}", 8, "resolver.zones[0].servers[0]",
+       "is neither ADDRESS"},
+      {"resolver: {zones: [{zone: x.example, servers: [\"::1\"]}, {zone: x.example, servers: [\"::1\"]}]}", 8,
+       "resolver.zones[1].zone", "is there already"},
+      {"resolver: {validate: maybe}", 8, "resolver.validate", ""},
+      {"resolver: {trust_anchors: [\"x.example. TXT a b c d\"]}", 8, "resolver.trust_anchors[0]",
+       "is no DS or DNSKEY"},
+      {"resolver: {trust_anchors: [\"x.example. DS 1 2 3\"]}", 8, "resolver.trust_anchors[0]",
+       "is no DS or DNSKEY"},
+      {"resolver: {trust_anchors: [\"x.example. DS 1 2 3 ABCG\"]}", 8, "resolver.trust_anchors[0]",
+       "is no DS or DNSKEY"},
+      {"resolver: {validate: no, trust_anchors: [\"x.example. DS 1 2 3 AB\"]}", 8, "resolver.trust_anchors",
+       "would not count"},
+      {"resolver: {hosts: 0}", 8, "resolver.hosts", "is not between 1 and 100"},
+      {"delivery: {allow_networks: [10.0.0.1/8]}", 8, "delivery.allow_networks[0]", "is neither ADDRESS"},
+      {"delivery: {prefer: ipv5}", 8, "delivery.prefer", ""},
       {"delivery: {retry: {factor: 0.5}}", 8, "delivery.retry.factor", "is not between 1 and 10"},
       {"delivery: {retry: {factor: nan}}", 8, "delivery.retry.factor", "is not a number"},
       {"delivery: {retry: {first: 5h}}", 8, "delivery.retry.first", "must not be over"},
