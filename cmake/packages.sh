@@ -12,6 +12,7 @@ RUN_PACKAGES=(openssl curl ca-certificates)  # ./run makes a certificate and sho
 TEST_PACKAGES=(
   doctest-dev mandoc git python3 python3-pytest python3-prometheus-client swaks haproxy libnet-ssleay-perl msmtp libphp-phpmailer php-cli php-mysql
   mariadb-server-core mariadb-client wordpress
+  knot knot-dnssecutils knot-dnsutils iproute2  # a name server with signed zones
   clang-19 libclang-rt-19-dev  # the fuzz targets
   libfuse3-dev mount e2fsprogs xfsprogs btrfs-progs  # a disk whose power is cut, and file systems on it
 )
