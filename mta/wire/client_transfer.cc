@@ -66,6 +66,8 @@ void ClientMachine::on_data(const Reply& reply, Instant now) {
 
 void ClientMachine::begin_content(Instant now) {
   content_.emplace(run_->body(), by_chunks() ? DotStuffer::Framing::chunks : DotStuffer::Framing::dots);
+  enter(Stage::content,
+        now);  // also if the commands before it still lie there, so that no block is added yet
   send_content(now);
 }
 
